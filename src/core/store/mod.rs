@@ -1,0 +1,152 @@
+//! Where records are kept: one trait, one folder or file per store.
+//!
+//! Create and update are different verbs, and an update names the record's incarnation: it can
+//! neither bring back what was deleted nor hit what took its place.
+
+#[cfg(test)]
+pub mod fake;
+pub mod file;
+mod key;
+
+use std::any::Any;
+use std::{fmt, io};
+
+pub use self::key::StoreKey;
+use crate::core::clock::Time;
+use crate::core::lock::MutexError;
+use crate::core::session::record::Record;
+
+/// What a store keeps open between a load and the update that follows (a descriptor); none for most.
+#[derive(Default)]
+pub struct Held(pub Option<Box<dyn Any + Send>>);
+
+/// A record as it was found.
+pub struct Loaded {
+    /// The record; its `accessed` and `deadline` are those of the latest recorded visit.
+    pub record: Record,
+    /// To be handed back to [`Store::update`] or [`Store::touch`].
+    pub held: Held,
+}
+
+/// A visit to be recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Visit {
+    /// When it was.
+    pub accessed: Time,
+    /// Until when the session lives if nobody comes again.
+    pub deadline: Time,
+}
+
+/// What [`Store::merge`] is to do with the record it found.
+pub enum Merge {
+    /// Write this in its place.
+    Write(Box<Record>),
+    /// Leave it as it is.
+    Keep,
+}
+
+/// Why a store did not do what it was asked.
+#[derive(Debug)]
+pub enum StoreError {
+    /// `create` found a record under the key.
+    Exists,
+    /// The record is gone, or another incarnation took its place.
+    Gone,
+    /// What lies under the key is no record: foreign, cut short or damaged.
+    Corrupt,
+    /// The record was written by a newer release; it is left alone. The number is its format.
+    Newer(u16),
+    /// The record does not fit; the number is the most bytes that do.
+    TooLarge(usize),
+    /// The slot's mutex could not be had.
+    Mutex(MutexError),
+    /// The operating system or the network refused; nothing that was stored is damaged.
+    Io {
+        /// What was being done, as "opening a record".
+        doing: &'static str,
+        /// Why it failed.
+        cause: io::Error,
+    },
+}
+
+impl StoreError {
+    /// For `map_err`: the error of an operation of the system.
+    pub fn io(doing: &'static str) -> impl FnOnce(io::Error) -> StoreError {
+        move |cause| StoreError::Io { doing, cause }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StoreError::Exists => f.write_str("a record exists under the key already"),
+            StoreError::Gone => f.write_str("the record is gone"),
+            StoreError::Corrupt => f.write_str("the record is damaged or foreign"),
+            StoreError::Newer(format) => {
+                write!(f, "the record has format {format}, which a newer release wrote")
+            }
+            StoreError::TooLarge(most) => write!(f, "the record is larger than {most} bytes"),
+            StoreError::Mutex(cause) => cause.fmt(f),
+            StoreError::Io { doing, cause } => write!(f, "{doing}: {cause}"),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            StoreError::Mutex(cause) => Some(cause),
+            StoreError::Io { cause, .. } => Some(cause),
+            _ => None,
+        }
+    }
+}
+
+impl From<MutexError> for StoreError {
+    fn from(cause: MutexError) -> StoreError {
+        StoreError::Mutex(cause)
+    }
+}
+
+/// A place where records live, shared by all processes of a server.
+///
+/// A method returns when the record is where it has to be; every process sees it from then on.
+pub trait Store: Send + Sync {
+    /// Its name in `SessionStore` and in logs.
+    fn name(&self) -> &'static str;
+
+    /// Writes a new record. [`StoreError::Exists`] if there is one under the key.
+    fn create(&self, key: &StoreKey, record: &Record) -> Result<(), StoreError>;
+
+    /// Reads a record; none if there is none. Takes no lock unless what it sees makes no sense.
+    fn load(&self, key: &StoreKey) -> Result<Option<Loaded>, StoreError>;
+
+    /// Replaces the record that `held` came with; the caller holds its lease and nobody writes keys
+    /// without one. [`StoreError::Gone`] if it is not there any more, or not this incarnation.
+    fn update(&self, key: &StoreKey, held: Held, record: &Record) -> Result<Held, StoreError>;
+
+    /// Reads the record again and replaces it by what `change` makes of it, with no other writer in
+    /// between. [`StoreError::Gone`] if it is not there any more, or not this incarnation.
+    fn merge(
+        &self,
+        key: &StoreKey,
+        incarnation: u64,
+        change: &mut dyn FnMut(Record) -> Merge,
+    ) -> Result<(), StoreError>;
+
+    /// Records a visit and nothing else; times only move forward. [`StoreError::Gone`] as above.
+    fn touch(
+        &self,
+        key: &StoreKey,
+        held: &Held,
+        incarnation: u64,
+        visit: Visit,
+    ) -> Result<(), StoreError>;
+
+    /// Removes the record if it has this incarnation; any if none is named. False if there was none.
+    fn delete(&self, key: &StoreKey, incarnation: Option<u64>) -> Result<bool, StoreError>;
+
+    /// Moves what lies under the key aside after [`StoreError::Corrupt`], so that it is looked at once.
+    /// False if it is not corrupt after all, or gone.
+    fn quarantine(&self, key: &StoreKey) -> Result<bool, StoreError>;
+}
