@@ -17,6 +17,7 @@ pub mod mutex;
 pub mod pool;
 pub mod process;
 pub mod request;
+pub mod server;
 pub mod shared;
 pub mod sys;
 pub mod table;

@@ -72,6 +72,19 @@ unsafe extern "C" fn drop_kept<T>(kept: *mut c_void) -> sys::apr_status_t {
     0
 }
 
+/// An APR array of C strings in the pool.
+pub fn array(pool: Pool, items: Vec<*const c_char>) -> *const sys::apr_array_header_t {
+    let count = i32::try_from(items.len()).unwrap_or(i32::MAX);
+    // SAFETY: the pool lives; an array of pointers.
+    let array =
+        unsafe { sys::apr_array_make(pool.as_ptr(), count.max(1), size_of::<*const c_char>() as i32) };
+    for item in items {
+        // SAFETY: the array was made for elements of this size; APR returns room for one more.
+        unsafe { *sys::apr_array_push(array).cast() = item };
+    }
+    array
+}
+
 /// A C string for a call, without what comes behind a NUL.
 pub fn c_string(text: &str) -> CString {
     CString::new(text.split('\0').next().unwrap_or_default()).unwrap_or_default()

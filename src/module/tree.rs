@@ -223,7 +223,7 @@ impl Tree {
 fn scope_of(request: Request<'_>, place: &Place) -> Arc<str> {
     // SAFETY: the server of a live request lives; nobody changes its settings in a child.
     let config = unsafe { server_config(request.server()) };
-    place.scope_shared(config.name.as_ref())
+    place.scope(config.name.as_ref())
 }
 
 fn candidates(request: Request<'_>, place: &Place, process: &Process) -> Candidates {

@@ -8,8 +8,12 @@ use std::time::Duration;
 pub enum Locking {
     /// One request at a time has the session, from its first use to the handler's end.
     Request,
+    /// No lease: at commit the changed keys are merged into what is stored then.
+    Commit,
     /// A snapshot that nobody waits for; writes are refused.
     Read,
+    /// No lease, and the last whole record wins.
+    Off,
 }
 
 impl Locking {

@@ -1,6 +1,5 @@
 //! The settings of a place: a server, a virtual host, a directory, a location.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -182,14 +181,15 @@ impl Place {
     }
 
     /// The scope: as set, else the cookie's domain, else the server's name as it was configured (not
-    /// as it was found out), else empty.
-    pub fn scope<'a>(&'a self, server_name: Option<&'a str>) -> Cow<'a, str> {
-        match (self.scope.as_deref().or(self.id_domain()), server_name) {
-            (Some(scope), _) => Cow::Borrowed(scope),
+    /// as it was found out) in lower case, else empty.
+    pub fn scope(&self, server_name: Option<&Arc<str>>) -> Arc<str> {
+        let domain = || self.id_domain.as_ref().and_then(Option::as_ref);
+        match (self.scope.as_ref().or_else(domain), server_name) {
+            (Some(scope), _) => Arc::clone(scope),
             (None, Some(name)) if name.bytes().any(|b| b.is_ascii_uppercase()) => {
-                Cow::Owned(name.to_ascii_lowercase())
+                Arc::from(name.to_ascii_lowercase())
             }
-            (None, name) => Cow::Borrowed(name.unwrap_or_default()),
+            (None, name) => name.map_or_else(|| Arc::from(""), Arc::clone),
         }
     }
 
@@ -318,11 +318,12 @@ mod tests {
     #[test]
     fn the_scope_is_the_one_set_else_the_domain_else_the_configured_name() {
         let mut place = Place::default();
-        assert_eq!(place.scope(None), "");
-        assert_eq!(place.scope(Some("WWW.example.org")), "www.example.org");
+        let scope = |place: &Place, name: &str| place.scope(Some(&Arc::from(name))).to_string();
+        assert_eq!(&*place.scope(None), "");
+        assert_eq!(scope(&place, "WWW.example.org"), "www.example.org");
         place.id_domain = Some(Some(Arc::from("example.org")));
-        assert_eq!(place.scope(Some("www.example.org")), "example.org");
+        assert_eq!(scope(&place, "www.example.org"), "example.org");
         place.scope = Some(Arc::from("Shop"));
-        assert_eq!(place.scope(Some("www.example.org")), "Shop");
+        assert_eq!(scope(&place, "www.example.org"), "Shop");
     }
 }

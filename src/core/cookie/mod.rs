@@ -4,4 +4,4 @@ mod read;
 mod write;
 
 pub use self::read::values_of;
-pub use self::write::{SameSite, SetCookie};
+pub use self::write::SetCookie;

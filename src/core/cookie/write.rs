@@ -3,17 +3,7 @@
 use std::fmt::{self, Write};
 use std::time::Duration;
 
-/// `SameSite` of a cookie.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum SameSite {
-    /// Sent on navigation from elsewhere, not with their subresources and forms.
-    #[default]
-    Lax,
-    /// Sent from our own pages only.
-    Strict,
-    /// Always sent; browsers want `Secure` with it.
-    None,
-}
+use crate::core::config::SameSite;
 
 /// A cookie to be set, or cleared by the same attributes.
 #[derive(Clone, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::candidates::Source;
 use super::error::SessionError;
 use super::record::{Kind, Record};
-use super::rules::{CookieLife, Locking};
 use super::state::{Base, Notice, Phase, Services, Session};
 use crate::core::clock::Time;
+use crate::core::config::{Locking, MaxAge};
 use crate::core::store::{Merge, StoreError, StoreKey, Visit};
 
 /// Longest life of a session that was emptied where no lease says that nobody fills it again.
@@ -37,7 +37,7 @@ impl Session {
             Phase::Reading => return self.record_visit(services),
             Phase::Writing => {}
         }
-        if at.status >= 500 && !self.rules.save_on_error {
+        if at.status >= 500 && !self.rules.place.save_on_error() {
             self.regenerate = false;
             self.drop_changes();
         }
@@ -123,7 +123,7 @@ impl Session {
         let now = services.clock.now();
         let exclusive = self.is_exclusive(services)?;
         let Some(base) = &mut self.base else { return Ok(()) };
-        if now > base.record.deadline.after(self.rules.late_write) {
+        if !self.rules.writable(base.record.deadline, now) {
             self.gone();
             return Ok(());
         }
@@ -279,8 +279,10 @@ impl Session {
     /// The cookie of a session that was found, where it is to be sent again: never for what came through
     /// an alias or by header or query, so that a slow answer cannot put an old id over a newer one.
     fn sent_again(&mut self, services: &Services<'_>, recorded: bool) -> Cookie {
-        let (base, rules) = (self.base.as_ref()?, self.rules.cookie.as_ref()?);
-        let wanted = rules.refresh || base.stale || (recorded && rules.life == CookieLife::Timeout);
+        let (base, place) = (self.base.as_ref()?, &self.rules.place);
+        let wanted = place.id_refresh()
+            || base.stale
+            || (recorded && place.id_max_age() == MaxAge::Timeout);
         if base.alias || self.source != Some(Source::Cookie) || !wanted {
             return None;
         }
@@ -288,11 +290,11 @@ impl Session {
     }
 
     pub(super) fn set_cookie(&mut self, services: &Services<'_>) -> Cookie {
-        let (rules, id) = (self.rules.cookie.as_ref()?, self.id?);
+        let (cookie, id) = (self.rules.cookie(self.timeout())?, self.id?);
         if self.head_sent {
             return None;
         }
-        let line = rules.cookie(self.timeout()).set(&services.secrets.wire(&id));
+        let line = cookie.set(&services.secrets.wire(&id));
         self.has_cookie = true;
         self.id_known = true;
         Some(line)
@@ -300,11 +302,11 @@ impl Session {
 
     /// Clears the cookie if the client has it, by its request or by an earlier commit of this answer.
     fn clear_cookie(&mut self) -> Cookie {
-        let rules = self.rules.cookie.as_ref()?;
+        let line = self.rules.cookie(self.timeout())?.clear();
         if self.head_sent || !self.has_cookie {
             return None;
         }
         self.has_cookie = false;
-        Some(rules.cookie(self.timeout()).clear())
+        Some(line)
     }
 }

@@ -22,6 +22,8 @@ pub enum SessionError {
     HeadSent,
     /// Not to be done through the old id of a session that has a new one.
     ThroughAlias,
+    /// An argument that makes no sense: an empty user, a timeout below a second.
+    BadArgument,
     /// There is no session to be ended or renewed.
     NoSession,
     /// The session was deleted by another request meanwhile.
@@ -44,6 +46,7 @@ impl fmt::Display for SessionError {
             SessionError::ThroughAlias => {
                 f.write_str("neither id nor user can change through the old id of a session")
             }
+            SessionError::BadArgument => f.write_str("an argument makes no sense"),
             SessionError::NoSession => f.write_str("there is no session"),
             SessionError::Gone => f.write_str("the session was deleted by another request"),
             SessionError::Absent => f.write_str("the store of the session is out of reach"),

@@ -10,6 +10,7 @@ mod open;
 pub mod record;
 mod renew;
 pub mod rules;
+pub mod secrets;
 mod state;
 pub mod values;
 pub mod wire;

@@ -3,8 +3,8 @@
 use super::candidates::{Candidate, Reason};
 use super::error::SessionError;
 use super::record::Kind;
-use super::rules::Locking;
 use super::state::{Access, Base, Notice, Phase, Services, Session, blank};
+use crate::core::config::{Locking, StoreFailure};
 use crate::core::store::{Loaded, StoreError, StoreKey};
 
 /// Most aliases followed for one id: a session may get a new id twice while an old one still counts.
@@ -32,7 +32,9 @@ impl Session {
         let lease = write && self.rules.locking == Locking::Request;
         match self.enter(services, lease) {
             Ok(()) => self.phase = if write { Phase::Writing } else { Phase::Reading },
-            Err(SessionError::Store(cause)) if self.rules.ignore_store_failure => {
+            Err(SessionError::Store(cause))
+                if self.rules.place.store_failure() == StoreFailure::Ignore =>
+            {
                 self.notices.push(Notice::StoreAbsent(cause.to_string()));
                 self.phase = Phase::Absent;
             }
@@ -204,7 +206,7 @@ impl Session {
                 self.notices.push(Notice::Newer(format));
                 Ok(Err(Reason::Unknown))
             }
-            Err(StoreError::Corrupt) if self.rules.invalidate_corrupt => {
+            Err(StoreError::Corrupt) if self.rules.place.invalidate_corrupt() => {
                 if services.store.quarantine(key)? {
                     self.notices.push(Notice::Corrupt(*key));
                 }

@@ -7,8 +7,8 @@ use super::commit::Cookie;
 use super::error::SessionError;
 use super::id::SessionId;
 use super::record::{Kind, Record};
-use super::rules::Locking;
 use super::state::{Base, Services, Session, blank};
+use crate::core::config::Locking;
 use crate::core::lock::Wait;
 use crate::core::store::{Held, Merge, StoreError, StoreKey};
 
@@ -73,7 +73,7 @@ impl Session {
         record.accessed = now;
         record.deadline = now.after(self.rules.timeout_of(record.timeout));
         services.store.create(&key, &record)?;
-        let grace = same_user && !self.rules.regenerate_grace.is_zero();
+        let grace = same_user && !self.rules.place.regenerate_grace().is_zero();
         let left = if grace { self.leave_alias(services, key) } else { self.remove_old(services) };
         if let Err(cause) = left {
             // The old record stands; the new one must not stay beside it.
@@ -98,7 +98,7 @@ impl Session {
     fn leave_alias(&mut self, services: &Services<'_>, to: StoreKey) -> Result<(), SessionError> {
         let exclusive = self.is_exclusive(services)? && !self.rules.shared_writes;
         let Some(old) = &mut self.base else { return Ok(()) };
-        let until = services.clock.now().after(self.rules.regenerate_grace);
+        let until = services.clock.now().after(self.rules.place.regenerate_grace());
         let alias = Record {
             kind: Kind::Alias { target: *to.as_bytes(), until },
             incarnation: old.record.incarnation,

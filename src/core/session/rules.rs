@@ -3,130 +3,111 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::error::SessionError;
 use crate::core::clock::Time;
-use crate::core::cookie::{SameSite, SetCookie};
+use crate::core::config::{Locking, MaxAge, Place, Secure, StoreFailure};
+use crate::core::cookie::SetCookie;
 use crate::core::lock::Wait;
 
-/// How requests of one session are kept apart (`SessionLocking`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Locking {
-    /// A lease from first use to the handler's end.
-    #[default]
-    Request,
-    /// No lease; at commit the changed keys are merged into what is stored then.
-    Commit,
-    /// A snapshot; writes are refused.
-    Read,
-    /// No lease; the last whole record wins.
-    Off,
-}
+/// How long after its deadline a session that a request has in hand may still be written: half of the
+/// time that cleanup leaves it after its deadline.
+const LATE_WRITE: Duration = Duration::from_secs(120);
 
-/// How long the cookie lives in the browser (`SessionIdMaxAge`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum CookieLife {
-    /// Until the browser is closed.
-    #[default]
-    Browser,
-    /// As long as the session's idle timeout; sent again whenever the visit is recorded.
-    Timeout,
-    /// This long.
-    Fixed(Duration),
-}
-
-/// The cookie of a place; none where ids travel by header or query alone.
+/// What a place cannot know: the request, the server, the tree around it.
 #[derive(Debug, Clone)]
-pub struct CookieRules {
-    /// Its name.
-    pub name: Arc<str>,
-    /// `Path`.
-    pub path: Arc<str>,
-    /// `Domain`.
-    pub domain: Option<Arc<str>>,
-    /// `SameSite`.
-    pub same_site: SameSite,
-    /// `Secure`, with `auto` decided by the request's scheme.
-    pub secure: bool,
-    /// `HttpOnly`.
-    pub http_only: bool,
-    /// `Partitioned`.
-    pub partitioned: bool,
-    /// How long it lives.
-    pub life: CookieLife,
-    /// Send it with every answer.
-    pub refresh: bool,
-}
-
-impl CookieRules {
-    /// The cookie to be set or cleared; `timeout` is that of the session.
-    pub fn cookie(&self, timeout: Duration) -> SetCookie<'_> {
-        SetCookie {
-            name: &self.name,
-            path: &self.path,
-            domain: self.domain.as_deref(),
-            max_age: match self.life {
-                CookieLife::Browser => None,
-                CookieLife::Timeout => Some(timeout),
-                CookieLife::Fixed(age) => Some(age),
-            },
-            same_site: self.same_site,
-            secure: self.secure,
-            http_only: self.http_only,
-            partitioned: self.partitioned,
-        }
-    }
+pub struct Surroundings {
+    /// `SessionScope`, with its default resolved.
+    pub scope: Arc<str>,
+    /// The request came by TLS.
+    pub https: bool,
+    /// How many requests the server works on at a time.
+    pub workers: u32,
+    /// A place of the server writes without a lease, so that even the holder of one has to read again
+    /// before it writes.
+    pub shared_writes: bool,
+    /// No other session of the request tree holds a lease.
+    pub may_lease: bool,
 }
 
 /// What the rules of a session need to know of the place where it is opened.
 #[derive(Debug, Clone)]
 pub struct Rules {
-    /// `SessionLocking`.
+    /// The place.
+    pub place: Place,
+    /// How requests of the session are kept apart.
     pub locking: Locking,
-    /// `SessionLockTimeout`, `SessionLockHold`, `SessionLockWaiters`.
+    /// How to wait for its lease.
     pub wait: Wait,
-    /// Whether a place of the server writes without a lease, so that even the holder of one has to read
-    /// again before it writes.
+    /// See [`Surroundings::shared_writes`].
     pub shared_writes: bool,
-    /// `SessionScope`, with its default resolved.
+    /// The scope.
     pub scope: Arc<str>,
-    /// `SessionTimeout`.
-    pub timeout: Duration,
-    /// `SessionMaxLifetime`; none: no limit.
-    pub max_lifetime: Option<Duration>,
-    /// `SessionTouchInterval`.
-    pub touch_interval: Duration,
-    /// `SessionRegenerateGrace`.
-    pub regenerate_grace: Duration,
-    /// How long after its deadline a session may still be written: half of the cleanup's grace.
-    pub late_write: Duration,
-    /// `SessionInvalidateCorrupt`.
-    pub invalidate_corrupt: bool,
-    /// `SessionSaveOnError`.
-    pub save_on_error: bool,
-    /// `SessionMaxSize`, in bytes of keys, values and user.
-    pub max_size: usize,
-    /// `SessionMaxKeys`.
-    pub max_keys: usize,
-    /// `SessionStoreFailure ignore`: without the store, serve without a session.
-    pub ignore_store_failure: bool,
-    /// The cookie; none where ids travel otherwise.
-    pub cookie: Option<CookieRules>,
+    secure: bool,
 }
 
 impl Rules {
+    /// The rules of a place in its surroundings.
+    pub fn resolve(place: &Place, around: Surroundings) -> Rules {
+        let locking = match place.locking() {
+            Locking::Request if !around.may_lease => Locking::Commit,
+            locking => locking,
+        };
+        Rules {
+            locking,
+            wait: place.wait(around.workers),
+            shared_writes: around.shared_writes,
+            scope: around.scope,
+            secure: match place.id_secure() {
+                Secure::Auto => around.https,
+                Secure::On => true,
+                Secure::Off => false,
+            },
+            place: place.clone(),
+        }
+    }
+
     /// The idle timeout of a session here: one set for the session itself wins.
     pub fn timeout_of(&self, own: Option<u32>) -> Duration {
-        own.map_or(self.timeout, |seconds| Duration::from_secs(u64::from(seconds)))
+        own.map_or_else(|| self.place.timeout(), |seconds| Duration::from_secs(seconds.into()))
     }
 
     /// Whether a session is over for a visitor at `now`.
     pub fn expired(&self, created: Time, accessed: Time, own: Option<u32>, now: Time) -> bool {
         let idle = now > accessed.after(self.timeout_of(own));
-        idle || self.max_lifetime.is_some_and(|most| now > created.after(most))
+        idle || self.place.max_lifetime().is_some_and(|most| now > created.after(most))
+    }
+
+    /// Whether a session with this deadline, held by a request since before, may still be written.
+    pub fn writable(&self, deadline: Time, now: Time) -> bool {
+        now <= deadline.after(LATE_WRITE)
     }
 
     /// Whether a visit at `now` is to be recorded, the last recorded one being `accessed`.
     pub fn touch_due(&self, accessed: Time, own: Option<u32>, now: Time) -> bool {
-        let interval = self.touch_interval.min(self.timeout_of(own) / 10);
-        now >= accessed.after(interval)
+        now >= accessed.after(self.place.touch_interval(self.timeout_of(own)))
+    }
+
+    /// The cookie of a session with this timeout; none where ids travel otherwise.
+    pub fn cookie(&self, timeout: Duration) -> Option<SetCookie<'_>> {
+        self.place.id_sources().cookie.then(|| SetCookie {
+            name: self.place.id_name(),
+            path: self.place.id_path(),
+            domain: self.place.id_domain(),
+            max_age: match self.place.id_max_age() {
+                MaxAge::Session => None,
+                MaxAge::Timeout => Some(timeout),
+                MaxAge::For(age) => Some(age),
+            },
+            same_site: self.place.id_same_site(),
+            secure: self.secure,
+            http_only: self.place.id_http_only(),
+            partitioned: self.place.id_partitioned(),
+        })
+    }
+
+    /// Whether an answer goes out although its session could not be committed: the store is out of reach
+    /// and the place does not insist on it.
+    pub fn goes_on_without(&self, cause: &SessionError) -> bool {
+        matches!(cause, SessionError::Store(_)) && self.place.store_failure() != StoreFailure::Fail
     }
 }

@@ -172,6 +172,11 @@ impl Session {
         self.phase != Phase::Closed
     }
 
+    /// Whether it is open and writes are refused.
+    pub fn is_read_only(&self) -> bool {
+        self.phase == Phase::Reading
+    }
+
     /// Whether values have been read, from the store or from this request: answers are then for one
     /// visitor only.
     pub fn was_used(&self) -> bool {
@@ -225,6 +230,9 @@ impl Session {
         self.may_write()?;
         if self.view.user.as_deref() == user {
             return Ok(());
+        }
+        if user.is_some_and(|name| name.is_empty() || name.chars().any(char::is_control)) {
+            return Err(SessionError::BadArgument);
         }
         if self.base.as_ref().is_some_and(|base| base.alias) {
             return Err(SessionError::ThroughAlias);
@@ -385,10 +393,10 @@ impl Session {
     }
 
     pub(super) fn fits(&self, bytes: usize, keys: usize) -> Result<(), SessionError> {
-        if bytes > self.rules.max_size {
+        if bytes > self.rules.place.max_size() {
             return Err(SessionError::Limit("SessionMaxSize"));
         }
-        if keys > self.rules.max_keys {
+        if keys > self.rules.place.max_keys() {
             return Err(SessionError::Limit("SessionMaxKeys"));
         }
         Ok(())

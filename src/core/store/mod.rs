@@ -70,6 +70,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The error as a session's.
+    pub fn into_session(self) -> crate::core::session::SessionError {
+        self.into()
+    }
+
     /// For `map_err`: the error of an operation of the system.
     pub fn io(doing: &'static str) -> impl FnOnce(io::Error) -> StoreError {
         move |cause| StoreError::Io { doing, cause }
