@@ -8,10 +8,12 @@ use crate::core::config::Sources;
 /// With a `Set-Cookie` it must be `no-store`, since some caches keep the cookie with the page.
 pub fn control<'h>(said: impl Iterator<Item = &'h [u8]>, with_cookie: bool) -> Option<String> {
     let said: Vec<String> = said.map(|value| String::from_utf8_lossy(value).into_owned()).collect();
-    let has = |wanted: &str| said.iter().flat_map(|value| value.split(',')).any(|directive| {
-        // `private="Set-Cookie"` protects one header only.
-        directive.trim().eq_ignore_ascii_case(wanted)
-    });
+    let has = |wanted: &str| {
+        said.iter().flat_map(|value| value.split(',')).any(|directive| {
+            // `private="Set-Cookie"` protects one header only.
+            directive.trim().eq_ignore_ascii_case(wanted)
+        })
+    };
     match (has("no-store"), has("private"), with_cookie) {
         (true, _, _) | (_, true, false) => None,
         (false, true, true) => Some(format!("{}, no-store", said.join(", "))),
@@ -67,7 +69,10 @@ mod tests {
         let none = std::iter::empty::<&[u8]>;
         assert_eq!(vary(none(), &cookie).as_deref(), Some("Cookie"));
         let one = |value: &'static str| std::iter::once(value.as_bytes());
-        assert_eq!(vary(one("Accept-Encoding"), &cookie).as_deref(), Some("Accept-Encoding, Cookie"));
+        assert_eq!(
+            vary(one("Accept-Encoding"), &cookie).as_deref(),
+            Some("Accept-Encoding, Cookie")
+        );
         assert_eq!(vary(one("accept, cookie"), &cookie), None);
         assert_eq!(vary(one("*"), &cookie), None);
     }

@@ -101,12 +101,13 @@ impl MutexPool {
         )
     }
 
-    /// Attaches a child to the mutexes it inherited.
+    /// The mutexes as a child that inherited them uses them.
     ///
     /// # Safety
     /// Called once in a new child, before it has threads; `pool` lives as long as the child.
-    pub unsafe fn attach(&mut self, pool: *mut sys::apr_pool_t) -> Result<(), i32> {
-        for mutex in &mut self.mutexes {
+    pub unsafe fn attached(&self, pool: *mut sys::apr_pool_t) -> Result<MutexPool, i32> {
+        let mut mutexes = self.mutexes.clone();
+        for mutex in &mut mutexes {
             // SAFETY: a mutex the parent made; its lock file is the one it was made with.
             let file = unsafe { sys::apr_global_mutex_lockfile(*mutex) };
             // SAFETY: the caller vouches for the moment and the pool.
@@ -115,7 +116,7 @@ impl MutexPool {
                 return Err(status);
             }
         }
-        Ok(())
+        Ok(MutexPool { mutexes, mechanism: self.mechanism })
     }
 
     /// Keeps the mutexes' mappings, one each, out of processes that a child forks: with 1,024 of them a
@@ -140,7 +141,9 @@ impl MutexPool {
 
     /// Takes a mutex, waiting at most `timeout`. `Ok(false)`: it was not free in time.
     pub fn lock(&self, index: u32, timeout: Duration) -> Result<bool, i32> {
-        let Some(mutex) = self.mutexes.get(index as usize) else { return Err(sys::APR_EINVAL as i32) };
+        let Some(mutex) = self.mutexes.get(index as usize) else {
+            return Err(sys::APR_EINVAL as i32);
+        };
         // SAFETY: a live mutex that this child is attached to.
         let status = unsafe { sys::apr_global_mutex_trylock(*mutex) };
         if status == 0 {

@@ -76,8 +76,9 @@ unsafe extern "C" fn drop_kept<T>(kept: *mut c_void) -> sys::apr_status_t {
 pub fn array(pool: Pool, items: Vec<*const c_char>) -> *const sys::apr_array_header_t {
     let count = i32::try_from(items.len()).unwrap_or(i32::MAX);
     // SAFETY: the pool lives; an array of pointers.
-    let array =
-        unsafe { sys::apr_array_make(pool.as_ptr(), count.max(1), size_of::<*const c_char>() as i32) };
+    let array = unsafe {
+        sys::apr_array_make(pool.as_ptr(), count.max(1), size_of::<*const c_char>() as i32)
+    };
     for item in items {
         // SAFETY: the array was made for elements of this size; APR returns room for one more.
         unsafe { *sys::apr_array_push(array).cast() = item };

@@ -148,9 +148,7 @@ pub unsafe fn name_in<'n>(names: &'n [Named], server: *const sys::server_rec) ->
         unsafe { ((*server).is_virtual, (*server).defn_name, (*server).defn_line_number) };
     let found = names.iter().find(|named| match &named.at {
         None => is_virtual == 0,
-        Some((at, number)) => {
-            is_virtual != 0 && bytes_of(file) == Some(at) && *number == line
-        }
+        Some((at, number)) => is_virtual != 0 && bytes_of(file) == Some(at) && *number == line,
     });
     found.map(|named| named.name.as_str())
 }
@@ -170,4 +168,3 @@ pub unsafe fn describe(server: *const sys::server_rec) -> String {
         _ => "the server".to_owned(),
     }
 }
-

@@ -1,8 +1,8 @@
 //! Ring 3: what httpd and other modules call. Entry points: guard, wrap, one call inward, map the
 //! outcome.
 
-pub mod api;
 mod answer;
+pub mod api;
 mod commands;
 mod config;
 mod entry;

@@ -15,7 +15,7 @@ use crate::core::session::Services;
 use crate::core::session::id::SystemRandom;
 use crate::core::session::wire::Secrets;
 use crate::core::store::StoreError;
-use crate::core::store::file::FileStore;
+use crate::core::store::file::{FileStore, Options};
 use crate::httpd::mutex::MutexPool;
 use crate::httpd::process as system;
 use crate::httpd::shared::{self, SharedWords};
@@ -166,7 +166,11 @@ impl Process {
     pub fn services(&self) -> Result<Services<'_>, StoreError> {
         let open = || {
             let mutexes: Arc<dyn SlotMutexes> = self.mutexes.clone();
-            FileStore::open(&self.files.dir, mutexes, self.files.sync)
+            let options = Options { sync: self.files.sync, ..Options::default() };
+            FileStore::open(&self.files.dir, mutexes, options).map_err(|cause| StoreError::Io {
+                doing: "opening the data directory",
+                cause: std::io::Error::other(cause),
+            })
         };
         Ok(Services {
             store: self.store.get_or_try_init(open)?,

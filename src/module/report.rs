@@ -12,7 +12,9 @@ pub fn notices(request: Request<'_>, session: &mut Session) {
         let (level, text) = match &notice {
             Notice::Corrupt(key) => (
                 Level::Error,
-                format!("a damaged record ({key:?}) was moved aside and its visitor got a new session"),
+                format!(
+                    "a damaged record ({key:?}) was moved aside and its visitor got a new session"
+                ),
             ),
             Notice::Newer(format) => (
                 Level::Warning,
@@ -27,11 +29,14 @@ pub fn notices(request: Request<'_>, session: &mut Session) {
             ),
             Notice::ChangesDropped(key) => (
                 Level::Notice,
-                format!("a session ({key:?}) was ended meanwhile: this request's changes were dropped"),
+                format!(
+                    "a session ({key:?}) was ended meanwhile: this request's changes were dropped"
+                ),
             ),
-            Notice::StoreAbsent(cause) => {
-                (Level::Error, format!("serving without a session (SessionStoreFailure ignore): {cause}"))
-            }
+            Notice::StoreAbsent(cause) => (
+                Level::Error,
+                format!("serving without a session (SessionStoreFailure ignore): {cause}"),
+            ),
         };
         line(request, level, &text);
     }
@@ -41,7 +46,9 @@ pub fn notices(request: Request<'_>, session: &mut Session) {
 pub fn failure(request: Request<'_>, doing: &str, failure: &Failure) {
     let (level, text) = match failure {
         Failure::Off | Failure::Phase => return,
-        Failure::NoProcess => (Level::Error, "the module could not be set up in this child".to_owned()),
+        Failure::NoProcess => {
+            (Level::Error, "the module could not be set up in this child".to_owned())
+        }
         Failure::Session(cause) => (level_of(cause), cause.to_string()),
     };
     line(request, level, &format!("{doing}: {text}"));

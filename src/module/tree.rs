@@ -14,7 +14,6 @@ use crate::core::session::candidates::{Candidates, Source};
 use crate::core::session::notes::Offer;
 use crate::core::session::rules::{Rules, Surroundings};
 use crate::core::session::{Services, Session, SessionError};
-use crate::core::store::StoreError;
 use crate::httpd::request::Request;
 use crate::httpd::sys;
 
@@ -243,7 +242,9 @@ fn candidates(request: Request<'_>, place: &Place, process: &Process) -> Candida
     }
     if let (Some(name), Some(query)) = (&sources.query, request.anchor().query()) {
         for pair in query.split(|&byte| byte == b'&' || byte == b';') {
-            if let Some(value) = pair.strip_prefix(name.as_bytes()).and_then(|v| v.strip_prefix(b"=")) {
+            if let Some(value) =
+                pair.strip_prefix(name.as_bytes()).and_then(|v| v.strip_prefix(b"="))
+            {
                 candidates.add(secrets, Source::Query, value);
             }
         }
@@ -265,7 +266,7 @@ pub fn with<T>(
         return Err(Failure::Phase);
     }
     let mut tree = slot.tree.try_borrow_mut().map_err(|_| Failure::Phase)?;
-    let services = process.services().map_err(StoreError::into_session)?;
+    let services = process.services()?;
     let session = tree.session(request, process).ok_or(Failure::Phase)?;
     let outcome = body(session, &services).map_err(Failure::Session);
     super::report::notices(request, session);

@@ -62,6 +62,20 @@ impl<T: SlotMutexes + ?Sized> SlotMutexes for &T {
     }
 }
 
+impl<T: SlotMutexes + ?Sized> SlotMutexes for std::sync::Arc<T> {
+    fn count(&self) -> u32 {
+        (**self).count()
+    }
+
+    fn lock(&self, index: u32) -> Result<(), MutexError> {
+        (**self).lock(index)
+    }
+
+    fn unlock(&self, index: u32) {
+        (**self).unlock(index);
+    }
+}
+
 /// A held slot mutex; gives it back when dropped.
 pub struct SlotGuard<'a> {
     mutexes: &'a dyn SlotMutexes,

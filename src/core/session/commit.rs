@@ -280,9 +280,8 @@ impl Session {
     /// an alias or by header or query, so that a slow answer cannot put an old id over a newer one.
     fn sent_again(&mut self, services: &Services<'_>, recorded: bool) -> Cookie {
         let (base, place) = (self.base.as_ref()?, &self.rules.place);
-        let wanted = place.id_refresh()
-            || base.stale
-            || (recorded && place.id_max_age() == MaxAge::Timeout);
+        let wanted =
+            place.id_refresh() || base.stale || (recorded && place.id_max_age() == MaxAge::Timeout);
         if base.alias || self.source != Some(Source::Cookie) || !wanted {
             return None;
         }

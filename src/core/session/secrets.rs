@@ -44,8 +44,9 @@ fn from_file(path: &str, (uid, gid): (u32, u32)) -> Result<Vec<u8>, String> {
     }
     let mode = about.mode();
     let root = rustix::process::geteuid().is_root();
-    let readable =
-        mode & 0o004 != 0 || (about.uid() == uid && uid != 0) || (about.gid() == gid && mode & 0o040 != 0);
+    let readable = mode & 0o004 != 0
+        || (about.uid() == uid && uid != 0)
+        || (about.gid() == gid && mode & 0o040 != 0);
     if root && readable {
         return Err(format!(
             "SessionSecret file:{path} can be read by the user that serves requests (owner {}, mode \
@@ -101,7 +102,9 @@ fn judged(mut secret: Vec<u8>, named: &str) -> Result<Vec<u8>, String> {
         secret.pop();
     }
     if secret.len() < LEAST {
-        return Err(format!("{named} holds fewer than {LEAST} bytes: \"openssl rand -hex 32\" makes one"));
+        return Err(format!(
+            "{named} holds fewer than {LEAST} bytes: \"openssl rand -hex 32\" makes one"
+        ));
     }
     Ok(secret)
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::all_servers;
-use crate::core::config::{Locking, Place, check, check_section, check_server};
+use crate::core::config::{
+    Locking, Place, check as check_server_place, check_section, check_server,
+};
 use crate::httpd::server::{self as host, Named};
 use crate::httpd::sys;
 use crate::module::config::{place_in, server_config};
@@ -19,11 +21,7 @@ pub struct Checked {
 }
 
 impl Checked {
-    fn add(
-        &mut self,
-        at: &str,
-        verdict: Result<Vec<crate::core::config::Warning>, String>,
-    ) {
+    fn add(&mut self, at: &str, verdict: Result<Vec<crate::core::config::Warning>, String>) {
         match verdict {
             Ok(warnings) => {
                 self.warnings.extend(warnings.iter().map(|warning| format!("{at}: {warning}")));
@@ -57,7 +55,7 @@ pub unsafe fn check(main: *mut sys::server_rec) -> Checked {
         // SAFETY: settings of a live server.
         let base = unsafe { base_of(server) };
         // SAFETY: as above.
-        checked.add(&unsafe { host::describe(server) }, check(base, &settings));
+        checked.add(&unsafe { host::describe(server) }, check_server_place(base, &settings));
         for section in config.sections.iter().filter(|section| section.place != base) {
             // SAFETY: sections live as long as the configuration.
             let place = unsafe { &*section.place };

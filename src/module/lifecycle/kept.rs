@@ -72,7 +72,10 @@ impl Kept {
         let data = DataDir::prepare(dir, Owner { uid, gid }).map_err(|cause| cause.to_string())?;
         let lock = data.lock().map_err(|cause| cause.to_string())?;
         // SAFETY: the type was registered in `pre_config`; the process pool lives as long as the parent.
-        let made = unsafe { MutexPool::create(MUTEX_TYPE, locks + 1, main, host::process_pool(main)) };
+        let made = unsafe {
+            let pool = host::process_pool(main);
+            MutexPool::create(MUTEX_TYPE, locks + 1, main, pool)
+        };
         let mutexes = made.map_err(|cause| problem(&cause))?;
         let slots = mutexes.count().saturating_sub(1).max(1);
         let entries = ENTRIES_MIN.max(workers.saturating_mul(4));
@@ -80,7 +83,13 @@ impl Kept {
         let words = SharedWords::map(layout.words())
             .map_err(|cause| format!("mapping memory for the lease table: {cause}"))?;
         let pool = std::sync::Arc::new(PoolMutexes(mutexes));
-        LeaseTable::create(layout, LeaseMemory(words), Processes::here(), SystemClock, pool.clone());
+        LeaseTable::create(
+            layout,
+            LeaseMemory(words),
+            Processes::here(),
+            SystemClock,
+            pool.clone(),
+        );
         let mutexes = std::sync::Arc::into_inner(pool).ok_or("the pool is in use")?.0;
         let mut news = vec![(
             Level::Notice,
@@ -103,7 +112,8 @@ impl Kept {
     fn differences(&self, locks: u32, dir: &Path) -> News {
         let mut news = News::new();
         let mut differs = |what: String| {
-            let text = format!("{what} at the next full restart; a graceful one keeps what is in use");
+            let text =
+                format!("{what} at the next full restart; a graceful one keeps what is in use");
             news.push((Level::Warning, text));
         };
         if self.asked != locks {
@@ -134,9 +144,11 @@ impl Kept {
 
 fn problem(cause: &PoolError) -> String {
     match cause {
-        PoolError::PosixSem => "the mutex mechanism posixsem stays locked for ever when its holder \
+        PoolError::PosixSem => {
+            "the mutex mechanism posixsem stays locked for ever when its holder \
                                 dies: write \"Mutex pthread session-store\""
-            .to_owned(),
+                .to_owned()
+        }
         PoolError::Failed(status) => format!(
             "making the session locks failed with status {status}; fewer SessionLocks, or another \
              mechanism by the Mutex directive, may help"
