@@ -22,8 +22,9 @@ pub enum Kind {
 /// Length of a form token, in bytes.
 pub const TOKEN_BYTES: usize = 16;
 
-/// A session as it is stored. The codec writes the fields in this order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A session as it is stored. The codec writes the fields in this order; it alone serializes them,
+/// because what is read back has to be checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// Session or alias.
     pub kind: Kind,

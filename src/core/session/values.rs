@@ -2,14 +2,12 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 /// Longest key, in bytes.
 pub const KEY_MAX: usize = 128;
 
 /// The name of a value: 1 to 128 bytes of printable UTF-8, compared without regard to ASCII case and
 /// spelled as first set.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone)]
 pub struct Key(String);
 
 impl Key {
@@ -48,7 +46,7 @@ impl fmt::Debug for Key {
 
 /// Keys and values in the order in which they were first set. A session has few keys (at most
 /// `SessionMaxKeys`), so they are looked for one by one.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Values(Vec<(Key, Vec<u8>)>);
 
 impl Values {
@@ -63,6 +61,15 @@ impl Values {
             Some((_, old)) => *old = value,
             None => self.0.push((key.clone(), value)),
         }
+    }
+
+    /// Adds a key that must not be there yet; false, and nothing done, if it is.
+    pub fn insert_new(&mut self, key: Key, value: Vec<u8>) -> bool {
+        let fresh = self.get(&key).is_none();
+        if fresh {
+            self.0.push((key, value));
+        }
+        fresh
     }
 
     /// Removes `key`; false if it was not there.
