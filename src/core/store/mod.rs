@@ -4,6 +4,8 @@
 //! neither bring back what was deleted nor hit what took its place.
 
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 pub mod fake;
 pub mod file;
 mod key;
@@ -14,6 +16,7 @@ use std::{fmt, io};
 pub use self::key::StoreKey;
 use crate::core::clock::Time;
 use crate::core::lock::MutexError;
+use crate::core::session::codec::{EncodeError, RECORD_MAX};
 use crate::core::session::record::Record;
 
 /// What a store keeps open between a load and the update that follows (a descriptor); none for most.
@@ -105,6 +108,18 @@ impl std::error::Error for StoreError {
 impl From<MutexError> for StoreError {
     fn from(cause: MutexError) -> StoreError {
         StoreError::Mutex(cause)
+    }
+}
+
+impl From<EncodeError> for StoreError {
+    fn from(cause: EncodeError) -> StoreError {
+        match cause.most {
+            RECORD_MAX => StoreError::TooLarge(RECORD_MAX),
+            _ => StoreError::Io {
+                doing: "encoding a record",
+                cause: io::Error::new(io::ErrorKind::InvalidInput, cause),
+            },
+        }
     }
 }
 

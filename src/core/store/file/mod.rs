@@ -1,1 +1,226 @@
-//! Files.
+//! A file for each record: `DIR/xx/HASH`, written in place.
+//!
+//! Replacing a file by a new one and a rename makes the file system flush; writing in place costs a
+//! fiftieth. So each file has two slots ([`layout`]): a write replaces the older version, and a kill at
+//! any byte leaves the other one.
+//!
+//! - Every write to a file that exists is made under the key's slot mutex. Reading takes no lock: a
+//!   reader that finds no whole version reads again, and believes it only under the mutex.
+//! - A request that reads and writes costs five system calls: the descriptor of the load is kept for
+//!   the update, which makes sure that the file was not deleted or replaced meanwhile by its count of
+//!   links. A file keeps its incarnation for life, so that this settles the incarnation as well.
+//! - A record that outgrows its slots gets a file of twice the size, which takes the place of the old.
+//! - Syncing, if asked for, happens after the mutex is given back; only a file that is about to take
+//!   the place of another is synced before it does, since the old versions go with it.
+//! - A kill loses nothing. A power cut may, without `sync`, undo or lose what was written last.
+//!
+//! Not done here: removal of expired records, and lists of sessions.
+
+mod access;
+mod checksum;
+mod data_dir;
+mod dir_error;
+mod layout;
+mod open_file;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use self::access::{Found, is_foreign};
+pub use self::data_dir::{DataDir, DirLock, Owner};
+pub use self::dir_error::DirError;
+use self::layout::{build_file, seal_slot};
+use self::open_file::{OpenFile, failed, sequence_after, version_of, write_at};
+use self::tree::{Name, Tree};
+use super::{Held, Loaded, Merge, Store, StoreError, StoreKey, Visit};
+use crate::core::lock::SlotMutexes;
+use crate::core::session::record::Record;
+
+/// How long a file may be unfinished before it counts as damaged: `SessionCleanupGrace` by default.
+pub const GRACE: Duration = Duration::from_secs(240);
+/// Most unreadable records that are kept aside; further ones are removed.
+pub const CORRUPT_MAX: usize = 100;
+
+/// How a [`FileStore`] works.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Data and directory are on disk before a verb returns (`SessionSync`).
+    pub sync: bool,
+    /// How long a file may be unfinished (`SessionCleanupGrace`).
+    pub grace: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { sync: false, grace: GRACE }
+    }
+}
+
+/// Records in files.
+pub struct FileStore {
+    tree: Tree,
+    mutexes: Arc<dyn SlotMutexes>,
+    options: Options,
+    uid: u32,
+}
+
+impl FileStore {
+    /// Opens the data directory `path`, which [`DataDir::prepare`] has made, as the user that this
+    /// process is now: after privileges are dropped.
+    pub fn open(
+        path: &Path,
+        mutexes: Arc<dyn SlotMutexes>,
+        options: Options,
+    ) -> Result<FileStore, DirError> {
+        let owner = Owner::current();
+        let dir = DataDir::check(path, owner)?;
+        Ok(FileStore { tree: Tree::new(dir.into_fd()), mutexes, options, uid: owner.uid })
+    }
+}
+
+fn kept(file: Box<OpenFile>) -> Held {
+    Held(Some(file))
+}
+
+impl Store for FileStore {
+    fn name(&self) -> &'static str {
+        "file"
+    }
+
+    fn create(&self, key: &StoreKey, record: &Record) -> Result<(), StoreError> {
+        let name = Name::new(key);
+        let mut slot = version_of(record)?;
+        seal_slot(&mut slot, sequence_after(0), record.incarnation);
+        let (bytes, _) = build_file(&slot);
+        let fd = match self.tree.create(&name) {
+            Err(Errno::EXIST) => return Err(StoreError::Exists),
+            other => other.map_err(failed("making a record"))?,
+        };
+        if let Err(errno) = write_at(&fd, &bytes, 0) {
+            // If this fails too, what stays is damaged and found as such: the cause counts.
+            let _ = self.take_back(key, &name, &fd);
+            return Err(failed("writing a new record")(errno));
+        }
+        if !self.options.sync {
+            return Ok(());
+        }
+        let shard = self.tree.shard(&name).map_err(failed("opening a subdirectory"))?;
+        self.sync(Some(&fd), Some(&shard))?;
+        // The subdirectory may be new, whoever made it.
+        self.sync(None, Some(self.tree.root()))
+    }
+
+    fn load(&self, key: &StoreKey) -> Result<Option<Loaded>, StoreError> {
+        let name = Name::new(key);
+        // A writer faster than one read can tear both slots under it; twice more it hardly will.
+        for _ in 0..3 {
+            match self.find(&name)? {
+                Found::Damaged => {}
+                found => return loaded(found),
+            }
+        }
+        let _guard = self.guard(key)?;
+        loaded(self.find(&name)?)
+    }
+
+    fn update(&self, key: &StoreKey, held: Held, record: &Record) -> Result<Held, StoreError> {
+        let name = Name::new(key);
+        let slot = version_of(record)?;
+        let kept_file = held.0.and_then(|held| held.downcast::<OpenFile>().ok());
+        let guard = self.guard(key)?;
+        let mut file = match kept_file {
+            Some(file) if self.is_in_place(&file.fd)? => file,
+            _ => Box::new(self.current(&name, record.incarnation)?.0),
+        };
+        if file.facts.incarnation != record.incarnation {
+            return Err(StoreError::Gone);
+        }
+        let shard = self.write(&name, &mut file, slot)?;
+        drop(guard);
+        self.sync(Some(&file.fd), shard.as_ref())?;
+        Ok(kept(file))
+    }
+
+    fn merge(
+        &self,
+        key: &StoreKey,
+        incarnation: u64,
+        change: &mut dyn FnMut(Record) -> Merge,
+    ) -> Result<(), StoreError> {
+        let name = Name::new(key);
+        let guard = self.guard(key)?;
+        let (mut file, record) = self.current(&name, incarnation)?;
+        let changed = match change(record) {
+            Merge::Keep => return Ok(()),
+            Merge::Write(changed) if changed.incarnation != incarnation => {
+                return Err(StoreError::Gone);
+            }
+            Merge::Write(changed) => changed,
+        };
+        let shard = self.write(&name, &mut file, version_of(&changed)?)?;
+        drop(guard);
+        self.sync(Some(&file.fd), shard.as_ref())
+    }
+
+    fn touch(
+        &self,
+        key: &StoreKey,
+        held: &Held,
+        incarnation: u64,
+        visit: Visit,
+    ) -> Result<(), StoreError> {
+        let name = Name::new(key);
+        let kept = held.0.as_deref().and_then(|held| held.downcast_ref::<OpenFile>());
+        let kept = kept.map(|file| &file.fd);
+        let guard = self.guard(key)?;
+        let opened = self.visit(&name, kept, incarnation, visit)?;
+        drop(guard);
+        self.sync(opened.as_ref().or(kept), None)
+    }
+
+    fn delete(&self, key: &StoreKey, incarnation: Option<u64>) -> Result<bool, StoreError> {
+        let name = Name::new(key);
+        let guard = self.guard(key)?;
+        if let Some(incarnation) = incarnation {
+            match self.find(&name)? {
+                Found::Record(_, record) if record.incarnation == incarnation => {}
+                Found::Nothing | Found::Record(..) => return Ok(false),
+                Found::Newer(format) => return Err(StoreError::Newer(format)),
+                Found::Damaged => return Err(StoreError::Corrupt),
+            }
+        }
+        let removed = match self.tree.unlink(&name) {
+            Err(errno) if is_foreign(errno) => return Err(StoreError::Corrupt),
+            other => other.map_err(failed("removing a record"))?,
+        };
+        drop(guard);
+        self.sync(None, removed.as_ref())?;
+        Ok(removed.is_some())
+    }
+
+    fn quarantine(&self, key: &StoreKey) -> Result<bool, StoreError> {
+        let name = Name::new(key);
+        let _guard = self.guard(key)?;
+        match self.find(&name)? {
+            Found::Damaged => {
+                self.tree.set_aside(&name, CORRUPT_MAX).map_err(failed("moving a record aside"))
+            }
+            _ => Ok(false),
+        }
+    }
+}
+
+fn loaded(found: Found) -> Result<Option<Loaded>, StoreError> {
+    match found {
+        Found::Nothing => Ok(None),
+        Found::Record(file, record) => Ok(Some(Loaded { record, held: kept(Box::new(file)) })),
+        Found::Newer(format) => Err(StoreError::Newer(format)),
+        Found::Damaged => Err(StoreError::Corrupt),
+    }
+}

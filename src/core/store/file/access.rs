@@ -1,0 +1,194 @@
+//! What the verbs of the file store are made of: finding a record, and writing it under the mutex.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{fdatasync, fstat, fsync};
+use rustix::io::Errno;
+
+use super::FileStore;
+use super::layout::{SLOT_HEAD, build_file, later, seal_slot};
+use super::open_file::{
+    Buffer, OpenFile, Seen, failed, sequence_after, understand, write_at, write_visit,
+};
+use super::tree::{Name, is_file};
+use crate::core::clock::{Clock, SystemClock, Time};
+use crate::core::lock::{SlotGuard, slot_of};
+use crate::core::session::record::Record;
+use crate::core::store::{StoreError, StoreKey, Visit};
+
+/// What lies under a key.
+pub(super) enum Found {
+    Nothing,
+    Record(OpenFile, Record),
+    Damaged,
+    Newer(u16),
+}
+
+impl FileStore {
+    pub(super) fn guard(&self, key: &StoreKey) -> Result<SlotGuard<'_>, StoreError> {
+        let mutexes = &*self.mutexes;
+        Ok(SlotGuard::lock(mutexes, slot_of(key, mutexes.count()))?)
+    }
+
+    pub(super) fn find(&self, name: &Name) -> Result<Found, StoreError> {
+        let fd = match self.tree.open(name) {
+            Ok(fd) => fd,
+            Err(Errno::NOENT) => return Ok(Found::Nothing),
+            Err(errno) if is_foreign(errno) => return Ok(Found::Damaged),
+            Err(errno) => return Err(failed("opening a record")(errno)),
+        };
+        let mut buffer = Buffer::new();
+        let seen = understand(buffer.read(&fd)?);
+        match seen {
+            Seen::Record(facts, record) => Ok(Found::Record(OpenFile { fd, facts }, record)),
+            Seen::Newer(format) => Ok(Found::Newer(format)),
+            Seen::Damaged => Ok(Found::Damaged),
+            Seen::Unfinished if self.is_young(&fd)? => Ok(Found::Nothing),
+            Seen::Unfinished => Ok(Found::Damaged),
+        }
+    }
+
+    /// Whether a file may still be in the making.
+    fn is_young(&self, fd: &OwnedFd) -> Result<bool, StoreError> {
+        let stat = fstat(fd).map_err(failed("looking at a record's file"))?;
+        let made = Time::from_secs(u64::try_from(stat.st_mtime).unwrap_or(0));
+        Ok(is_file(&stat) && SystemClock.now().since(made) < self.options.grace)
+    }
+
+    /// Whether an open file is still in its place, and fit to be written.
+    pub(super) fn is_in_place(&self, fd: &OwnedFd) -> Result<bool, StoreError> {
+        let stat = fstat(fd).map_err(failed("looking at a record's file"))?;
+        if is_file(&stat) && stat.st_uid == self.uid {
+            return Ok(stat.st_nlink > 0);
+        }
+        let cause = io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user");
+        Err(StoreError::Io { doing: "writing a record", cause })
+    }
+
+    /// Under the mutex: the record as it is now, to be written.
+    pub(super) fn current(
+        &self,
+        name: &Name,
+        incarnation: u64,
+    ) -> Result<(OpenFile, Record), StoreError> {
+        match self.find(name)? {
+            Found::Nothing => Err(StoreError::Gone),
+            Found::Damaged => Err(StoreError::Corrupt),
+            Found::Newer(format) => Err(StoreError::Newer(format)),
+            Found::Record(_, record) if record.incarnation != incarnation => Err(StoreError::Gone),
+            Found::Record(file, record) => match self.is_in_place(&file.fd)? {
+                true => Ok((file, record)),
+                false => Err(StoreError::Gone),
+            },
+        }
+    }
+
+    /// Under the mutex: records `visit` in the file `kept`, or in the one that is in its place now.
+    pub(super) fn visit(
+        &self,
+        name: &Name,
+        kept: Option<&OwnedFd>,
+        incarnation: u64,
+        visit: Visit,
+    ) -> Result<Option<OwnedFd>, StoreError> {
+        let kept = match kept {
+            Some(fd) if self.is_in_place(fd)? => Some(fd),
+            _ => None,
+        };
+        let opened = match kept {
+            Some(_) => None,
+            None => Some(self.current(name, incarnation)?.0.fd),
+        };
+        let Some(fd) = kept.or(opened.as_ref()) else { return Err(StoreError::Gone) };
+        let mut buffer = Buffer::new();
+        let bytes = buffer.read(fd)?;
+        match understand(bytes) {
+            Seen::Record(facts, record) if facts.incarnation == incarnation => {
+                let before = Visit { accessed: record.accessed, deadline: record.deadline };
+                let after = later(before, visit);
+                if after != before {
+                    write_visit(fd, bytes, &facts, after).map_err(failed("recording a visit"))?;
+                }
+            }
+            Seen::Record(..) => return Err(StoreError::Gone),
+            Seen::Newer(format) => return Err(StoreError::Newer(format)),
+            Seen::Damaged | Seen::Unfinished => return Err(StoreError::Corrupt),
+        }
+        Ok(opened)
+    }
+
+    /// Under the mutex: writes `slot` as the next version, into `file` or one that takes its place.
+    /// What has to be synced besides the file is returned.
+    pub(super) fn write(
+        &self,
+        name: &Name,
+        file: &mut OpenFile,
+        mut slot: Vec<u8>,
+    ) -> Result<Option<OwnedFd>, StoreError> {
+        let sequence = sequence_after(file.facts.sequence);
+        seal_slot(&mut slot, sequence, file.facts.incarnation);
+        if file.facts.has_room(slot.len() - SLOT_HEAD) {
+            let (facts, offset) = file.facts.next(sequence);
+            write_at(&file.fd, &slot, offset).map_err(failed("writing a record"))?;
+            file.facts = facts;
+            return Ok(None);
+        }
+        let shard = self.tree.shard(name).map_err(failed("opening a subdirectory"))?;
+        *file = self.grow(name, &shard, &slot).inspect_err(|_| {
+            self.tree.drop_growing(&shard, name);
+        })?;
+        Ok(Some(shard))
+    }
+
+    fn grow(&self, name: &Name, shard: &OwnedFd, slot: &[u8]) -> Result<OpenFile, StoreError> {
+        let (bytes, facts) = build_file(slot);
+        let fd = self.tree.create_growing(shard, name).map_err(failed("making a larger file"))?;
+        write_at(&fd, &bytes, 0).map_err(failed("writing a larger file"))?;
+        if self.options.sync {
+            fdatasync(&fd).map_err(failed("syncing a larger file"))?;
+        }
+        match self.tree.settle_growing(shard, name) {
+            Ok(()) => Ok(OpenFile { fd, facts }),
+            Err(Errno::NOENT) => Err(StoreError::Gone),
+            Err(errno) => Err(failed("putting a larger file in place")(errno)),
+        }
+    }
+
+    /// Without the mutex: makes what was written last, if syncing is asked for.
+    pub(super) fn sync(
+        &self,
+        file: Option<&OwnedFd>,
+        dir: Option<&OwnedFd>,
+    ) -> Result<(), StoreError> {
+        if !self.options.sync {
+            return Ok(());
+        }
+        if let Some(file) = file {
+            fdatasync(file).map_err(failed("syncing a record"))?;
+        }
+        if let Some(dir) = dir {
+            fsync(dir).map_err(failed("syncing a directory"))?;
+        }
+        Ok(())
+    }
+
+    /// Removes a file that could not be written whole, unless somebody did so already.
+    pub(super) fn take_back(
+        &self,
+        key: &StoreKey,
+        name: &Name,
+        fd: &OwnedFd,
+    ) -> Result<(), StoreError> {
+        let _guard = self.guard(key)?;
+        if self.is_in_place(fd)? {
+            self.tree.unlink(name).map_err(failed("removing a record cut short"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Errors that say: what lies there was not put there by us.
+pub(super) fn is_foreign(errno: Errno) -> bool {
+    matches!(errno, Errno::LOOP | Errno::NOTDIR | Errno::ISDIR | Errno::NXIO | Errno::XDEV)
+}

@@ -1,0 +1,223 @@
+//! The files below the data directory, each reached from one descriptor without following a link.
+//!
+//! Whoever can write there is the server's user, and what that user plants must lead nowhere else: not
+//! for the server, and not for a tool that root starts.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat};
+use rustix::io::{Errno, Result, retry_on_intr};
+
+use crate::core::store::StoreKey;
+
+/// Mode of every file.
+pub const FILE_MODE: Mode = Mode::from_raw_mode(0o600);
+/// Mode of every directory.
+pub const DIR_MODE: Mode = Mode::from_raw_mode(0o700);
+/// Where unreadable records are moved.
+pub const CORRUPT: &str = "corrupt";
+/// End of the name of a file that is to take the place of one that became too small. What a killed
+/// process left of it is never read.
+pub const GROWING: &[u8] = b".new";
+
+const DIR_FLAGS: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+const FILE_FLAGS: OFlags = OFlags::RDWR.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Opens a directory itself, not what a link in its place leads to.
+pub fn open_dir(at: impl AsFd, name: impl rustix::path::Arg + Copy) -> Result<OwnedFd> {
+    retry_on_intr(|| fs::openat(&at, name, DIR_FLAGS, Mode::empty()))
+}
+
+/// Whether something is a regular file.
+pub fn is_file(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+}
+
+/// Where a record lies: `xx/HASH`, in hexadecimal digits of its key; `xx` are the first two.
+pub struct Name([u8; 3 + 64]);
+
+impl Name {
+    /// The place of `key`.
+    pub fn new(key: &StoreKey) -> Name {
+        let hex = key.hex();
+        let mut name = [b'/'; 3 + 64];
+        name[..2].copy_from_slice(&hex.as_bytes()[..2]);
+        name[3..].copy_from_slice(hex.as_bytes());
+        Name(name)
+    }
+
+    /// The subdirectory.
+    pub fn shard(&self) -> &[u8] {
+        &self.0[..2]
+    }
+
+    /// The name in the subdirectory.
+    pub fn leaf(&self) -> &[u8] {
+        &self.0[3..]
+    }
+
+    /// The name in the subdirectory of what is to take the record's place.
+    pub fn growing(&self) -> Vec<u8> {
+        [self.leaf(), GROWING].concat()
+    }
+}
+
+/// The data directory.
+pub struct Tree {
+    root: OwnedFd,
+    /// False once the kernel, or what confines us, turned out to have no `openat2`.
+    has_openat2: AtomicBool,
+}
+
+impl Tree {
+    /// The tree below an open directory.
+    pub fn new(root: OwnedFd) -> Tree {
+        Tree { root, has_openat2: AtomicBool::new(true) }
+    }
+
+    /// The directory itself.
+    pub fn root(&self) -> &OwnedFd {
+        &self.root
+    }
+
+    /// Opens a record's file for reading and writing.
+    pub fn open(&self, name: &Name) -> Result<OwnedFd> {
+        self.open_with(name, OFlags::empty())
+    }
+
+    /// Makes a record's file, and its subdirectory if that is the first one there.
+    pub fn create(&self, name: &Name) -> Result<OwnedFd> {
+        let flags = OFlags::CREATE | OFlags::EXCL;
+        match self.open_with(name, flags) {
+            Err(Errno::NOENT) => {}
+            other => return other,
+        }
+        match fs::mkdirat(&self.root, name.shard(), DIR_MODE) {
+            // Another process was first.
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno),
+        }
+        self.open_with(name, flags)
+    }
+
+    /// Makes this tree behave as on a kernel without `openat2`.
+    #[cfg(test)]
+    pub fn pretend_old_kernel(&self) {
+        self.has_openat2.store(false, Ordering::Relaxed);
+    }
+
+    fn open_with(&self, name: &Name, extra: OFlags) -> Result<OwnedFd> {
+        if !self.has_openat2.load(Ordering::Relaxed) {
+            return self.open_by_steps(name, extra);
+        }
+        let flags = FILE_FLAGS | extra;
+        let mode = if extra.contains(OFlags::CREATE) { FILE_MODE } else { Mode::empty() };
+        let inside = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let path = name.0.as_slice();
+        match retry_on_intr(|| fs::openat2(&self.root, path, flags, mode, inside)) {
+            Err(errno @ (Errno::NOSYS | Errno::PERM)) => {
+                let opened = self.open_by_steps(name, extra);
+                // A file may refuse with EPERM too; that says nothing about the call.
+                if errno == Errno::NOSYS || !matches!(opened, Err(Errno::PERM)) {
+                    self.has_openat2.store(false, Ordering::Relaxed);
+                }
+                opened
+            }
+            opened => opened,
+        }
+    }
+
+    fn open_by_steps(&self, name: &Name, extra: OFlags) -> Result<OwnedFd> {
+        let shard = self.shard(name)?;
+        let flags = FILE_FLAGS | extra;
+        retry_on_intr(|| fs::openat(&shard, name.leaf(), flags, FILE_MODE))
+    }
+
+    /// Opens the subdirectory of a record.
+    pub fn shard(&self, name: &Name) -> Result<OwnedFd> {
+        open_dir(&self.root, name.shard())
+    }
+
+    /// Removes a record's file, and returns the subdirectory it was in; none if there was no file.
+    pub fn unlink(&self, name: &Name) -> Result<Option<OwnedFd>> {
+        let shard = match self.shard(name) {
+            Err(Errno::NOENT) => return Ok(None),
+            other => other?,
+        };
+        match fs::unlinkat(&shard, name.leaf(), AtFlags::empty()) {
+            Ok(()) => Ok(Some(shard)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Makes the file that is to take the place of a record's, in `shard`.
+    pub fn create_growing(&self, shard: &OwnedFd, name: &Name) -> Result<OwnedFd> {
+        let growing = name.growing();
+        // Left behind by a killed process: whoever grows a record holds its mutex.
+        match fs::unlinkat(shard, &growing, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(errno) => return Err(errno),
+        }
+        let flags = FILE_FLAGS | OFlags::CREATE | OFlags::EXCL;
+        retry_on_intr(|| fs::openat(shard, &growing, flags, FILE_MODE))
+    }
+
+    /// Puts that file into the record's place. Fails with `NOENT` if the record is gone: an exchange
+    /// cannot bring back what was deleted meanwhile, as a plain rename would.
+    pub fn settle_growing(&self, shard: &OwnedFd, name: &Name) -> Result<()> {
+        let growing = name.growing();
+        let exchange = RenameFlags::EXCHANGE;
+        match fs::renameat_with(shard, &growing, shard, name.leaf(), exchange) {
+            // Unlinked at once: a descriptor kept from a load tells by its count of links that the file
+            // it leads to was replaced.
+            Ok(()) => match fs::unlinkat(shard, &growing, AtFlags::empty()) {
+                Err(Errno::NOENT) => Ok(()),
+                other => other,
+            },
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                fs::statat(shard, name.leaf(), AtFlags::SYMLINK_NOFOLLOW)?;
+                fs::renameat(shard, &growing, shard, name.leaf())
+            }
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Removes that file again.
+    pub fn drop_growing(&self, shard: &OwnedFd, name: &Name) {
+        // What stays is overwritten by the next growth, or cleaned up by age.
+        let _ = fs::unlinkat(shard, name.growing(), AtFlags::empty());
+    }
+
+    /// Moves what lies in a record's place into the directory of unreadable ones, or removes it if
+    /// `most` are there; false if nothing is in its place.
+    pub fn set_aside(&self, name: &Name, most: usize) -> Result<bool> {
+        let shard = self.shard(name)?;
+        let aside = open_dir(&self.root, CORRUPT)?;
+        let moved = if entries(&aside)? < most {
+            fs::renameat(&shard, name.leaf(), &aside, name.leaf())
+        } else {
+            match fs::unlinkat(&shard, name.leaf(), AtFlags::empty()) {
+                Err(Errno::ISDIR) => fs::unlinkat(&shard, name.leaf(), AtFlags::REMOVEDIR),
+                other => other,
+            }
+        };
+        match moved {
+            Ok(()) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(errno),
+        }
+    }
+}
+
+fn entries(dir: &OwnedFd) -> Result<usize> {
+    let mut count = 0;
+    for entry in fs::Dir::read_from(dir)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        count += usize::from(name != b"." && name != b"..");
+    }
+    Ok(count)
+}
