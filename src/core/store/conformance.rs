@@ -4,6 +4,7 @@ use std::sync::Barrier;
 
 use super::{Held, Merge, Store, StoreError, StoreKey, Visit};
 use crate::core::clock::Time;
+use crate::core::session::codec::RECORD_MAX;
 use crate::core::session::record::{Kind, Record};
 use crate::core::session::values::{Key, Values};
 
@@ -239,10 +240,6 @@ pub fn records_of_every_size_come_back(store: &dyn Store) {
 }
 
 pub fn a_record_past_the_limit_is_refused_and_the_old_one_stays(store: &dyn Store) {
-    use crate::core::session::codec::RECORD_MAX;
-    if store.name() == "fake" {
-        return;
-    }
     let huge = record_with(7, &vec![0; RECORD_MAX]);
     assert!(matches!(store.create(&key(1), &huge), Err(StoreError::TooLarge(RECORD_MAX))));
     assert!(stored(store, &key(1)).is_none());

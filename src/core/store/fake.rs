@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::{Held, Loaded, Merge, Store, StoreError, StoreKey, Visit};
 use crate::core::lock::{MutexError, SlotMutexes};
+use crate::core::session::codec;
 use crate::core::session::record::Record;
 
 /// A verb of [`Store`].
@@ -118,6 +119,7 @@ impl Store for FakeStore {
         if state.records.contains_key(key) || state.corrupt.contains(key) {
             return Err(StoreError::Exists);
         }
+        codec::encode(record)?;
         state.records.insert(*key, record.clone());
         Ok(())
     }
@@ -133,7 +135,9 @@ impl Store for FakeStore {
 
     fn update(&self, key: &StoreKey, held: Held, record: &Record) -> Result<Held, StoreError> {
         let mut state = self.call(Verb::Update, key)?;
-        *state.current(key, record.incarnation)? = record.clone();
+        let current = state.current(key, record.incarnation)?;
+        codec::encode(record)?;
+        *current = record.clone();
         Ok(held)
     }
 
