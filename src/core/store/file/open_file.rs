@@ -91,7 +91,9 @@ pub fn understand(bytes: &[u8]) -> Seen {
         Parsed::Damaged => return Seen::Damaged,
     };
     match codec::decode(payload) {
-        Ok(record) if true => Seen::Record(facts, visited(record, visit)),
+        Ok(record) if record.incarnation == facts.incarnation => {
+            Seen::Record(facts, visited(record, visit))
+        }
         Err(DecodeError::Newer(format)) => Seen::Newer(format),
         Ok(_) | Err(DecodeError::Malformed) => Seen::Damaged,
     }
