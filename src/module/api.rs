@@ -32,6 +32,9 @@ pub extern "C" fn session_store_version() -> c_int {
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_open(r: *mut request_rec, mode: c_int) -> apr_status_t {
     call(r, |request| {
@@ -82,7 +85,8 @@ fn change(
 
 /// Reads a key; none if the pointer is null or the text no key.
 fn key_at(key: *const c_char) -> Result<Key, apr_status_t> {
-    bytes_of(key).and_then(Key::from_bytes).ok_or(CODES.invalid)
+    // SAFETY: the header asks for a C string.
+    unsafe { bytes_of(key) }.and_then(Key::from_bytes).ok_or(CODES.invalid)
 }
 
 /// The place a result goes to.
@@ -96,6 +100,9 @@ fn copied(request: Request<'_>, bytes: &[u8]) -> *const c_char {
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_get(
     r: *mut request_rec,
@@ -119,13 +126,17 @@ pub unsafe extern "C" fn session_store_get(
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_set(
     r: *mut request_rec,
     key: *const c_char,
     value: *const c_char,
 ) -> apr_status_t {
-    call(r, |request| set(request, &key_at(key)?, bytes_of(value)))
+    // SAFETY: the header asks for a C string.
+    call(r, |request| set(request, &key_at(key)?, unsafe { bytes_of(value) }))
 }
 
 fn set(request: Request<'_>, key: &Key, value: Option<&[u8]>) -> Result<(), apr_status_t> {
@@ -138,6 +149,9 @@ fn set(request: Request<'_>, key: &Key, value: Option<&[u8]>) -> Result<(), apr_
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_get_bytes(
     r: *mut request_rec,
@@ -158,6 +172,9 @@ pub unsafe extern "C" fn session_store_get_bytes(
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_set_bytes(
     r: *mut request_rec,
@@ -170,14 +187,18 @@ pub unsafe extern "C" fn session_store_set_bytes(
         if data.is_null() {
             return if len == 0 { set(request, &key, None) } else { Err(CODES.invalid) };
         }
-        let len = usize::try_from(len).ok().filter(|len| *len <= isize::MAX as usize);
-        let len = len.ok_or(CODES.invalid)?;
-        // SAFETY: not null; the header asks for `len` readable bytes.
+        if isize::try_from(len).is_err() {
+            return Err(CODES.invalid);
+        }
+        // SAFETY: not null, no longer than memory can be; the header asks for `len` readable bytes.
         set(request, &key, Some(unsafe { std::slice::from_raw_parts(data.cast(), len) }))
     })
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_keys(
     r: *mut request_rec,
@@ -208,6 +229,9 @@ fn text(
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_id(
     r: *mut request_rec,
@@ -229,6 +253,9 @@ pub unsafe extern "C" fn session_store_id(
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_reason(
     r: *mut request_rec,
@@ -238,6 +265,9 @@ pub unsafe extern "C" fn session_store_reason(
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_user(
     r: *mut request_rec,
@@ -247,6 +277,9 @@ pub unsafe extern "C" fn session_store_user(
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_is_new(
     r: *mut request_rec,
@@ -260,6 +293,9 @@ pub unsafe extern "C" fn session_store_is_new(
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_exists(
     r: *mut request_rec,
@@ -288,6 +324,9 @@ fn time(
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_created(
     r: *mut request_rec,
@@ -297,6 +336,9 @@ pub unsafe extern "C" fn session_store_created(
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_accessed(
     r: *mut request_rec,
@@ -306,6 +348,9 @@ pub unsafe extern "C" fn session_store_accessed(
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_timeout(
     r: *mut request_rec,
@@ -315,6 +360,9 @@ pub unsafe extern "C" fn session_store_timeout(
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_set_timeout(
     r: *mut request_rec,
@@ -330,6 +378,9 @@ pub unsafe extern "C" fn session_store_set_timeout(
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_set_user(
     r: *mut request_rec,
@@ -345,12 +396,14 @@ pub unsafe extern "C" fn session_store_set_user(
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_save(r: *mut request_rec) -> apr_status_t {
     call(r, |request| {
-        match with(request, |session, services| session.save(services))? {
-            Some(line) => answer::set_cookie(request, &line),
-            None => {}
+        if let Some(line) = with(request, |session, services| session.save(services))? {
+            answer::set_cookie(request, &line);
         }
         notes::refresh_all(request);
         Ok(())
@@ -358,6 +411,9 @@ pub unsafe extern "C" fn session_store_save(r: *mut request_rec) -> apr_status_t
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_reload(r: *mut request_rec) -> apr_status_t {
     change(r, |session, services| {
@@ -368,24 +424,36 @@ pub unsafe extern "C" fn session_store_reload(r: *mut request_rec) -> apr_status
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_revert(r: *mut request_rec) -> apr_status_t {
     change(r, |session, _| session.revert())
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_delete(r: *mut request_rec) -> apr_status_t {
     change(r, |session, _| session.delete())
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_invalidate(r: *mut request_rec) -> apr_status_t {
     change(r, |session, _| session.invalidate())
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_regenerate(r: *mut request_rec) -> apr_status_t {
     change(r, |session, _| session.regenerate())

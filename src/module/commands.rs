@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr::null;
 
-use super::config::{Section, position, server_config};
+use super::config::{Section, position, server_config_mut};
 use crate::core::config::{DIRECTIVES, Directive, Origin, Place, Target};
 use crate::httpd::guard::guarded;
 use crate::httpd::pool::Pool;
@@ -17,7 +17,7 @@ const WORDS_MAX: usize = 64;
 /// Names and help as C strings.
 static NAMES: [[u8; 48]; COUNT] = texts(Column::Name);
 static HELP: [[u8; 160]; COUNT] = texts(Column::Help);
-static COMMANDS: Commands = Commands(rows());
+static COMMANDS: Commands = Commands { _rows: rows() };
 
 #[derive(Clone, Copy)]
 enum Column {
@@ -26,7 +26,11 @@ enum Column {
 }
 
 /// One row for each directive and an empty one that ends the table.
-struct Commands([sys::command_rec; COUNT + 1]);
+#[repr(transparent)]
+struct Commands {
+    /// Read by httpd through the pointer of [`table`].
+    _rows: [sys::command_rec; COUNT + 1],
+}
 
 // SAFETY: the table is constant; its pointers lead to other constants.
 unsafe impl Sync for Commands {}
@@ -118,7 +122,7 @@ fn run(
     let outcome = if row.is_for_server() {
         global_only(command)?;
         // SAFETY: the configuration is being read, by this thread alone.
-        let config = unsafe { server_config(command.server) };
+        let config = unsafe { server_config_mut(command.server) };
         row.apply(Target::Server(&mut config.settings), &words, origin)
     } else {
         if !origin.htaccess {
@@ -136,7 +140,9 @@ fn words(command: &sys::cmd_parms, arguments: *const c_char) -> Result<Vec<Strin
     loop {
         // SAFETY: `rest` points into the C string httpd handed over; the word is copied to the pool.
         let word = unsafe { sys::ap_getword_conf(command.temp_pool, &mut rest) };
-        let Some(word) = bytes_of(word).filter(|word| !word.is_empty()) else { return Ok(words) };
+        // SAFETY: as above.
+        let word = unsafe { bytes_of(word) };
+        let Some(word) = word.filter(|word| !word.is_empty()) else { return Ok(words) };
         if words.len() == WORDS_MAX {
             return Err(format!("more than {WORDS_MAX} arguments"));
         }
@@ -148,7 +154,8 @@ fn words(command: &sys::cmd_parms, arguments: *const c_char) -> Result<Vec<Strin
 fn global_only(command: &mut sys::cmd_parms) -> Result<(), String> {
     // SAFETY: httpd's own record.
     let problem = unsafe { sys::ap_check_cmd_context(command, sys::GLOBAL_ONLY) };
-    match bytes_of(problem) {
+    // SAFETY: null or a text of httpd's.
+    match unsafe { bytes_of(problem) } {
         None => Ok(()),
         Some(text) => Err(String::from_utf8_lossy(text).into_owned()),
     }
@@ -157,7 +164,7 @@ fn global_only(command: &mut sys::cmd_parms) -> Result<(), String> {
 /// Remembers the section for the configuration test.
 fn note_section(command: &sys::cmd_parms, place: *const Place) {
     // SAFETY: the configuration is being read, by this thread alone.
-    let config = unsafe { server_config(command.server) };
+    let config = unsafe { server_config_mut(command.server) };
     if config.sections.iter().all(|section| section.place != place) {
         // SAFETY: the directive that is being executed.
         let at = unsafe { position(command.directive) };

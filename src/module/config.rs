@@ -45,7 +45,9 @@ pub unsafe extern "C" fn merge_places(
     over: *mut c_void,
 ) -> *mut c_void {
     // SAFETY: both were made by `create_place` or here and live in pools that httpd has not cleared.
-    let (base, over) = unsafe { (&*base.cast::<Place>(), &*over.cast::<Place>()) };
+    let base = unsafe { &*base.cast::<Place>() };
+    // SAFETY: as above.
+    let over = unsafe { &*over.cast::<Place>() };
     // SAFETY: as in `create_place`.
     let pool = unsafe { Pool::from_raw(pool) };
     let merged = guarded(|| Place::merge(base, over), Place::default);
@@ -64,9 +66,11 @@ pub unsafe extern "C" fn create_server(
 
 /// The settings of the place a request is in.
 pub fn place_of(request: Request<'_>) -> &Place {
-    // SAFETY: the vector has our settings, made by `create_place` or `merge_places` in a pool that lives
-    // at least as long as the request.
-    unsafe { &*place_in(request.place_config()) }
+    // SAFETY: a request's vector was made after our module was loaded.
+    let place = unsafe { place_in(request.place_config()) };
+    // SAFETY: made by `create_place` or `merge_places` in a pool that lives at least as long as the
+    // request.
+    unsafe { &*place }
 }
 
 /// Our settings in a vector of httpd's.
@@ -81,13 +85,33 @@ pub unsafe fn place_in(vector: *mut sys::ap_conf_vector_t) -> *const Place {
 /// Our settings of a server.
 ///
 /// # Safety
-/// `server` is one of httpd's that lives. While the configuration is read or started nobody else may
-/// use the result; afterwards nobody changes it.
-pub unsafe fn server_config<'s>(server: *const sys::server_rec) -> &'s mut ServerConfig {
+/// `server` is one of httpd's that lives, and nobody has its settings from [`server_config_mut`].
+pub unsafe fn server_config<'s>(server: *const sys::server_rec) -> &'s ServerConfig {
+    // SAFETY: as the caller says; made by `create_server`, lives as long as the configuration.
+    let config = unsafe { config_in(server) };
+    // SAFETY: as above.
+    unsafe { &*config }
+}
+
+/// Our settings of a server, to be changed.
+///
+/// # Safety
+/// `server` is one of httpd's that lives, the configuration is being read or started, and nobody else
+/// uses the settings meanwhile.
+pub unsafe fn server_config_mut<'s>(server: *const sys::server_rec) -> &'s mut ServerConfig {
+    // SAFETY: as above.
+    let config = unsafe { config_in(server) };
+    // SAFETY: as above.
+    unsafe { &mut *config }
+}
+
+/// # Safety
+/// `server` is one of httpd's that lives.
+unsafe fn config_in(server: *const sys::server_rec) -> *mut ServerConfig {
     // SAFETY: the caller vouches for the server.
     let vector = unsafe { (*server).module_config };
-    // SAFETY: made by `create_server`, lives as long as the configuration.
-    unsafe { &mut *sys::ap_get_module_config(vector, module_record()).cast() }
+    // SAFETY: a server's vector was made after our module was loaded.
+    unsafe { sys::ap_get_module_config(vector, module_record()) }.cast()
 }
 
 /// Every server of a configuration, the main one first.
@@ -111,8 +135,8 @@ pub unsafe fn position(directive: *const sys::ap_directive_t) -> String {
         return "the command line".to_owned();
     }
     // SAFETY: the caller vouches for the directive.
-    let (file, line) = unsafe { ((*directive).filename, (*directive).line_num) };
+    let directive = unsafe { &*directive };
     // SAFETY: a directive's file name is a C string of its pool.
-    let file = unsafe { CStr::from_ptr(file) }.to_string_lossy();
-    format!("{file}:{line}")
+    let file = unsafe { CStr::from_ptr(directive.filename) }.to_string_lossy();
+    format!("{file}:{}", directive.line_num)
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use self::checks::Checked;
 use self::kept::Kept;
 use super::api;
-use super::config::{server_config, servers};
+use super::config::{server_config, server_config_mut, servers};
 use super::process::{FilePlan, LeaseMemory, LeaseTable, Process, Processes};
 use crate::core::clock::SystemClock;
 use crate::core::session::secrets;
@@ -100,7 +100,7 @@ pub unsafe fn post_config(_pool: *mut sys::apr_pool_t, main: *mut sys::server_re
     match planned {
         Ok(plan) => {
             // SAFETY: as the caller says.
-            unsafe { server_config(main) }.plan = plan;
+            unsafe { server_config_mut(main) }.plan = plan;
             OK
         }
         Err(problem) => {

@@ -1,7 +1,7 @@
 //! Outcomes as `apr_status_t`.
 
 use crate::core::session::SessionError;
-use crate::httpd::guard::guarded;
+use crate::httpd::guard::{guarded, trip};
 use crate::httpd::log::Level;
 use crate::httpd::mutex::TIMEUP;
 use crate::httpd::request::Request;
@@ -46,7 +46,10 @@ pub fn call(
     // SAFETY: the header asks for a request of httpd's that is being worked on, in its thread.
     let Some(request) = (unsafe { Request::from_raw(r) }) else { return CODES.invalid };
     let outcome = guarded(
-        || body(request),
+        || {
+            trip(request, "function");
+            body(request)
+        },
         || {
             report::line(request, Level::Error, "an error inside mod_session_store was caught");
             Err(CODES.general)

@@ -9,7 +9,7 @@ use crate::core::config::{
 };
 use crate::httpd::server::{self as host, Named};
 use crate::httpd::sys;
-use crate::module::config::{place_in, server_config};
+use crate::module::config::{place_in, server_config, server_config_mut};
 
 /// What was found.
 #[derive(Default)]
@@ -49,7 +49,7 @@ pub unsafe fn check(main: *mut sys::server_rec) -> Checked {
     // SAFETY: as the caller says.
     for server in unsafe { all_servers(main) } {
         // SAFETY: as above.
-        let config = unsafe { server_config(server) };
+        let config = unsafe { server_config_mut(server) };
         // SAFETY: as above.
         config.name = unsafe { name_of(server, main, &names) };
         // SAFETY: settings of a live server.
@@ -79,8 +79,10 @@ pub unsafe fn check(main: *mut sys::server_rec) -> Checked {
 unsafe fn base_of<'s>(server: *mut sys::server_rec) -> &'s Place {
     // SAFETY: a live server.
     let vector = unsafe { (*server).lookup_defaults };
-    // SAFETY: made after our module was loaded, lives as long as the configuration.
-    unsafe { &*place_in(vector) }
+    // SAFETY: made after our module was loaded.
+    let place = unsafe { place_in(vector) };
+    // SAFETY: lives as long as the configuration.
+    unsafe { &*place }
 }
 
 /// A virtual host without a name of its own answers under the main server's.

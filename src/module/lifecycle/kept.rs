@@ -50,8 +50,10 @@ impl Kept {
     ) -> Result<(&'static Kept, News), String> {
         // SAFETY: our name; only this function writes there.
         let place = unsafe { host::retained::<Kept>(NAME) };
+        // SAFETY: a pointer of httpd's retained data, zeroed at first.
+        let found = unsafe { place.read() };
         // SAFETY: null, or what this function put there, which is never freed.
-        if let Some(kept) = unsafe { place.read().as_ref() } {
+        if let Some(kept) = unsafe { found.as_ref() } {
             return Ok((kept, kept.differences(locks, dir)));
         }
         // SAFETY: as the caller says.
@@ -71,11 +73,10 @@ impl Kept {
         let (uid, gid) = host::child_owner();
         let data = DataDir::prepare(dir, Owner { uid, gid }).map_err(|cause| cause.to_string())?;
         let lock = data.lock().map_err(|cause| cause.to_string())?;
-        // SAFETY: the type was registered in `pre_config`; the process pool lives as long as the parent.
-        let made = unsafe {
-            let pool = host::process_pool(main);
-            MutexPool::create(MUTEX_TYPE, locks + 1, main, pool)
-        };
+        // SAFETY: as the caller says.
+        let pool = unsafe { host::process_pool(main) };
+        // SAFETY: the type was registered in `pre_config`; this pool lives as long as the parent.
+        let made = unsafe { MutexPool::create(MUTEX_TYPE, locks + 1, main, pool) };
         let mutexes = made.map_err(|cause| problem(&cause))?;
         let slots = mutexes.count().saturating_sub(1).max(1);
         let entries = ENTRIES_MIN.max(workers.saturating_mul(4));

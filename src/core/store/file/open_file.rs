@@ -22,6 +22,8 @@ pub struct OpenFile {
 }
 
 /// What lies in a file.
+// As `Found`: boxing the usual case would cost every request an allocation.
+#[allow(clippy::large_enum_variant)]
 pub enum Seen {
     /// A record, with the times of its latest visit.
     Record(Facts, Record),
