@@ -1,1 +1,4 @@
-fn main() {}
+//! Tests against a real httpd. One binary, so that the harness is built once.
+
+mod harness;
+mod support;

@@ -5,6 +5,7 @@
 //! is tested without httpd.
 #![forbid(unsafe_code)]
 
+pub mod cache;
 pub mod clock;
 pub mod config;
 pub mod cookie;

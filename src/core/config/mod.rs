@@ -1,1 +1,22 @@
-//! config
+//! Settings: how they are written, what they may be, how places inherit them.
+//!
+//! The table [`DIRECTIVES`] is the one list of directives: the module makes httpd's commands of it and
+//! the reference configuration is tested against it. A directive fills a [`Place`] (server, virtual
+//! host, directory) or the [`Server`]; nothing here reads a file, opens a store or asks the system.
+
+mod check;
+mod directives;
+mod identity;
+mod kinds;
+mod place;
+mod server;
+#[cfg(test)]
+pub(crate) mod testing;
+mod values;
+
+pub use self::check::{Warning, check, check_section, check_server};
+pub use self::directives::{Args, DIRECTIVES, Directive, Origin, Target, find};
+pub use self::identity::reserved_header;
+pub use self::kinds::{LockWaiters, Locking, MaxAge, SameSite, Secure, Sources, StoreFailure};
+pub use self::place::Place;
+pub use self::server::{SecretSource, Server, StoreChoice};

@@ -5,6 +5,9 @@
 //! on. A **lease** is a session held for a request: an entry in shared memory that any thread can
 //! end, that a deadline ends if nobody does, and that dies with its owner.
 
+pub mod host;
+#[cfg(test)]
+pub(crate) mod local;
 pub mod table;
 
 use std::fmt;
@@ -34,7 +37,8 @@ impl fmt::Display for MutexError {
 
 impl std::error::Error for MutexError {}
 
-/// The pool of slot mutexes. Not re-entrant: a thread holds at most one at a time.
+/// The pool of slot mutexes, and one more with the index [`SlotMutexes::count`] for what belongs to no
+/// slot: the lease table's free list. Not re-entrant: a thread holds at most one at a time.
 pub trait SlotMutexes: Send + Sync {
     /// How many slots there are; at least 1, the same in every process.
     fn count(&self) -> u32;
@@ -42,6 +46,34 @@ pub trait SlotMutexes: Send + Sync {
     fn lock(&self, index: u32) -> Result<(), MutexError>;
     /// Gives the mutex `index` back; called by the thread that took it.
     fn unlock(&self, index: u32);
+}
+
+impl<T: SlotMutexes + ?Sized> SlotMutexes for &T {
+    fn count(&self) -> u32 {
+        (**self).count()
+    }
+
+    fn lock(&self, index: u32) -> Result<(), MutexError> {
+        (**self).lock(index)
+    }
+
+    fn unlock(&self, index: u32) {
+        (**self).unlock(index);
+    }
+}
+
+impl<T: SlotMutexes + ?Sized> SlotMutexes for std::sync::Arc<T> {
+    fn count(&self) -> u32 {
+        (**self).count()
+    }
+
+    fn lock(&self, index: u32) -> Result<(), MutexError> {
+        (**self).lock(index)
+    }
+
+    fn unlock(&self, index: u32) {
+        (**self).unlock(index);
+    }
 }
 
 /// A held slot mutex; gives it back when dropped.

@@ -1,0 +1,34 @@
+/* Registration with httpd: the order among other modules is said here and
+ * nowhere else. No logic. */
+#include "shim.h"
+#include "http_config.h"
+#include "http_protocol.h"
+#include "http_request.h"
+#include "util_filter.h"
+
+void shim_register_hooks(void)
+{
+    /* mod_session writes in its filter: ours comes behind it. mod_headers and
+     * mod_cache have to see what ours adds: theirs come behind it. */
+    static const char *const after[] = { "mod_session.c", NULL };
+    static const char *const before[] = { "mod_headers.c", "mod_cache.c",
+                                          NULL };
+
+    ap_hook_pre_config(mss_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_check_config(mss_check_config, NULL, NULL,
+                         APR_HOOK_MIDDLE);
+    ap_hook_post_config(mss_post_config, NULL, NULL,
+                        APR_HOOK_MIDDLE);
+    ap_hook_child_init(mss_child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_insert_filter(mss_insert_filter, after, before,
+                          APR_HOOK_MIDDLE);
+    ap_hook_insert_error_filter(mss_insert_filter, after, before,
+                                APR_HOOK_MIDDLE);
+    /* First of all: it runs the other handlers inside itself. */
+    ap_hook_handler(mss_handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    /* First of all: what other modules ask while they log is too late. */
+    ap_hook_log_transaction(mss_log_transaction, NULL, NULL,
+                            APR_HOOK_REALLY_FIRST);
+    ap_register_output_filter("SESSION_STORE", mss_filter, NULL,
+                              AP_FTYPE_CONTENT_SET);
+}

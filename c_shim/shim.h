@@ -1,0 +1,41 @@
+/* Private prototypes between the C shim and the Rust module. bindgen reads
+ * this file and the shim includes it: each side checks the other. */
+#ifndef SESSION_STORE_SHIM_H
+#define SESSION_STORE_SHIM_H
+
+#include "httpd.h"
+#include "http_config.h"
+#include "util_filter.h"
+
+/* Levels and a text that holds no percent sign of the caller's: it is never
+ * used as a format. The error log shows the module's name and can be tuned by
+ * "LogLevel session_store:LEVEL". */
+void shim_log_server(int level, apr_status_t status, const server_rec *s,
+                     const char *text);
+void shim_log_request(int level, apr_status_t status, const request_rec *r,
+                      const char *text);
+/* Whether the request's or the server's LogLevel lets this level through. */
+int shim_logs(int level, const server_rec *s);
+
+/* Registers the functions below with httpd. */
+void shim_register_hooks(void);
+
+/* Macros and inline functions of httpd's headers. */
+int shim_is_error_bucket(const apr_bucket *e);
+int shim_is_first_data(const apr_bucket_brigade *bb);
+void shim_pass_error(ap_filter_t *f, apr_bucket_brigade *bb, int status);
+const char *shim_scheme(const request_rec *r);
+
+/* Entry points: src/module. */
+int mss_pre_config(apr_pool_t *, apr_pool_t *, apr_pool_t *);
+int mss_check_config(apr_pool_t *, apr_pool_t *, apr_pool_t *,
+                               server_rec *);
+int mss_post_config(apr_pool_t *, apr_pool_t *, apr_pool_t *,
+                              server_rec *);
+void mss_child_init(apr_pool_t *, server_rec *);
+void mss_insert_filter(request_rec *);
+int mss_handler(request_rec *);
+int mss_log_transaction(request_rec *);
+apr_status_t mss_filter(ap_filter_t *, apr_bucket_brigade *);
+
+#endif

@@ -1,0 +1,104 @@
+//! The whole server: its store, mutexes and secrets.
+
+use std::sync::Arc;
+
+use super::{Args, Directive, Set, once};
+use crate::core::config::server::{SecretSource, StoreChoice};
+use crate::core::config::values::{number, on_off, path, plain};
+
+const SECRETS_MAX: usize = 8;
+/// Shortest inline secret, in bytes.
+const SECRET_MIN: usize = 16;
+/// Longest inline secret or command, in bytes.
+const SECRET_MAX: usize = 1024;
+
+pub const STORE: Directive = Directive {
+    name: "SessionStore",
+    syntax: "file[:DIR]",
+    args: Args::One,
+    default: "file",
+    allowed: "file or file:DIR",
+    htaccess: None,
+    help: "where sessions are kept",
+    set: Set::Server(|server, words| once(&mut server.store, store(words[0])?)),
+};
+
+pub const DATA_DIR: Directive = Directive {
+    name: "SessionDataDir",
+    syntax: "DIR",
+    args: Args::One,
+    default: "none",
+    allowed: "the path of a directory, of at most 1024 bytes",
+    htaccess: None,
+    help: "the directory in which the store keeps its data",
+    set: Set::Server(|server, words| once(&mut server.data_dir, path(words[0])?)),
+};
+
+pub const LOCKS: Directive = Directive {
+    name: "SessionLocks",
+    syntax: "N",
+    args: Args::One,
+    default: "256",
+    allowed: "a number from 1 to 65536",
+    htaccess: None,
+    help: "how many mutexes the server makes at its start",
+    set: Set::Server(|server, words| once(&mut server.locks, number(words[0], 1, 65_536)?)),
+};
+
+pub const SECRET: Directive = Directive {
+    name: "SessionSecret",
+    syntax: "file:PATH|exec:COMMAND|SECRET …",
+    args: Args::Words,
+    default: "none",
+    allowed: "1 to 8 of file:PATH, exec:COMMAND or a secret of 16 to 1024 bytes",
+    htaccess: None,
+    help: "signs session ids; the first signs, all verify",
+    set: Set::Server(|server, words| once(&mut server.secrets, secrets(words)?)),
+};
+
+pub const SYNC: Directive = Directive {
+    name: "SessionSync",
+    syntax: "on|off",
+    args: Args::Flag,
+    default: "off",
+    allowed: "on or off",
+    htaccess: None,
+    help: "whether data is on the disk before the answer leaves",
+    set: Set::Server(|server, words| once(&mut server.sync, on_off(words[0])?)),
+};
+
+fn store(text: &str) -> Result<StoreChoice, String> {
+    let (kind, dir) = match text.split_once(':') {
+        Some((kind, dir)) => (kind, Some(dir)),
+        None => (text, None),
+    };
+    if !kind.eq_ignore_ascii_case("file") {
+        return Err("names another store".to_owned());
+    }
+    Ok(StoreChoice::File { dir: dir.map(path).transpose()? })
+}
+
+fn secrets(words: &[&str]) -> Result<Arc<[SecretSource]>, String> {
+    if words.len() > SECRETS_MAX {
+        return Err(format!("is more than {SECRETS_MAX} of them"));
+    }
+    words.iter().map(|word| secret(word)).collect()
+}
+
+fn secret(word: &str) -> Result<SecretSource, String> {
+    match word.split_once(':') {
+        Some(("file", file)) => path(file).map(SecretSource::File),
+        Some(("exec", command)) if command.trim().is_empty() => Err("names no command".to_owned()),
+        Some(("exec", command)) => plain(command, SECRET_MAX).map(SecretSource::Exec),
+        // A misspelled `file:` would sign with a text that everybody knows.
+        Some((kind, _)) if is_word(kind) => {
+            Err("begins with letters and a colon other than file: and exec:".to_owned())
+        }
+        _ if word.len() < SECRET_MIN => Err(format!("is shorter than {SECRET_MIN} bytes")),
+        _ => plain(word, SECRET_MAX).map(SecretSource::Inline),
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphabetic())
+}

@@ -1,0 +1,121 @@
+//! The settings of the whole server.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Where sessions are kept (`SessionStore`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreChoice {
+    /// Files.
+    File {
+        /// The directory, if it is named with the store.
+        dir: Option<Arc<str>>,
+    },
+}
+
+/// Where a secret comes from (`SessionSecret`). Reading a file or running a command is not done here.
+#[derive(Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// What is in the file of this path.
+    File(Arc<str>),
+    /// What this command writes: a program and its arguments, parted by blanks.
+    Exec(Arc<str>),
+    /// The text itself.
+    Inline(Arc<str>),
+}
+
+/// Shows the kind, and the path of a file: a command may have a secret among its arguments.
+impl fmt::Debug for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SecretSource::File(path) => write!(f, "File({path:?})"),
+            SecretSource::Exec(_) => f.write_str("Exec(…)"),
+            SecretSource::Inline(_) => f.write_str("Inline(…)"),
+        }
+    }
+}
+
+/// What was set for the whole server, each at most once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Server {
+    pub(super) store: Option<StoreChoice>,
+    pub(super) data_dir: Option<Arc<str>>,
+    pub(super) locks: Option<u32>,
+    pub(super) secrets: Option<Arc<[SecretSource]>>,
+    pub(super) sync: Option<bool>,
+}
+
+impl Server {
+    /// Where sessions are kept.
+    pub fn store(&self) -> StoreChoice {
+        self.store.clone().unwrap_or(StoreChoice::File { dir: None })
+    }
+
+    /// The directory of a store that needs one: `SessionDataDir` or the one named with the store. Both
+    /// may be given if they are the same. A relative path is meant below ServerRoot.
+    ///
+    /// # Errors
+    /// Both are given and differ; a whole sentence.
+    pub fn directory(&self) -> Result<Option<Arc<str>>, String> {
+        let StoreChoice::File { dir } = self.store();
+        match (dir, self.data_dir.clone()) {
+            (Some(dir), Some(data)) if Path::new(&*dir) != Path::new(&*data) => Err(
+                "SessionDataDir and the directory of SessionStore differ: give one of them, or \
+                     the same path in both"
+                    .to_owned(),
+            ),
+            (dir, data) => Ok(dir.or(data)),
+        }
+    }
+
+    /// How many mutexes the pool has.
+    pub fn locks(&self) -> u32 {
+        self.locks.unwrap_or(256)
+    }
+
+    /// The secrets that sign ids, the one that signs new ones first; none: ids are not signed.
+    pub fn secrets(&self) -> &[SecretSource] {
+        self.secrets.as_deref().unwrap_or_default()
+    }
+
+    /// Whether data and directory are synced before the answer.
+    pub fn sync(&self) -> bool {
+        self.sync.unwrap_or(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(store: Option<&str>, data_dir: Option<&str>) -> Server {
+        let store = store.map(|dir| StoreChoice::File { dir: Some(Arc::from(dir)) });
+        Server { store, data_dir: data_dir.map(Arc::from), ..Server::default() }
+    }
+
+    #[test]
+    fn the_directory_is_named_in_one_of_two_places_or_alike_in_both() {
+        let directory = |store, data_dir| {
+            let found = server(store, data_dir).directory();
+            found.map(|dir| dir.map(|dir| dir.to_string()))
+        };
+        assert_eq!(directory(None, None), Ok(None));
+        assert_eq!(directory(Some("/a"), None), Ok(Some("/a".to_owned())));
+        assert_eq!(directory(None, Some("/b")), Ok(Some("/b".to_owned())));
+        assert_eq!(directory(Some("/a"), Some("/a/")), Ok(Some("/a".to_owned())));
+        assert!(directory(Some("/a"), Some("/b")).is_err());
+    }
+
+    #[test]
+    fn debug_output_shows_no_secret() {
+        let secrets = [
+            SecretSource::Inline(Arc::from("hidden-inline-text")),
+            SecretSource::Exec(Arc::from("/bin/show hidden-argument")),
+            SecretSource::File(Arc::from("/etc/secret")),
+        ];
+        let server = Server { secrets: Some(Arc::from(secrets)), ..Server::default() };
+        let shown = format!("{server:?}");
+        assert!(shown.contains("/etc/secret") && !shown.contains("hidden"), "{shown}");
+    }
+}

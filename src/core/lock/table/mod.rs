@@ -1,0 +1,181 @@
+//! The lease table: who holds which session, and who waits for it, in words shared by all processes.
+//!
+//! ```text
+//! word   0  header   0 layout version   1 slots          2 overflow entries
+//!                    3 free list        4 its busy mark  5 last sweep (µs)
+//!                    8 timeouts         9 refusals: too many waiters   10 refusals: table full
+//!                   11 leases of the dead   12 overdue leases   13 lists rebuilt
+//!                   14 merged commits       15 ended without their mutex
+//!                   24 … 55 waits by length: bucket n counts those of 2^(n-1) to 2^n µs
+//!       64  slot 0   0 busy mark   1 list   2 tokens given   3 leases given   4 waiters   5 … 7 unused
+//!       72  slot 1   …
+//!           …
+//! 64 + 8s   entry 0  0 state (8 bits), slot (24), next in its list (32)      s: number of slots
+//!                    1 token    2, 3 first half of the store key   4 owner: pid (32), start time (32)
+//!                    5 signal (32), a waiter's hold in ms (32)     6 since (µs)   7 until (µs)
+//!           entry 1  …
+//! ```
+//!
+//! Lists name entries from 1, so that zero words are an empty table. Entry `n` below the number of slots
+//! is slot `n`'s own and in no list; the others go from the free list to a slot's list and back. So a
+//! session whose slot is otherwise idle is leased by filling one entry, without the free list.
+//!
+//! - A slot's words, and the entries in its list, change under its mutex; the free list under a mutex of
+//!   its own. Nobody holds two. In between, an entry is *detached* and its owner carries it.
+//! - Counters are added to without a mutex. A waiter looks at its own entry without one, and a waiter or
+//!   holder that cannot get the mutex gives its entry to nobody, whose entries are those of a dead owner.
+//! - A change of several words is made under the busy mark. Who finds it set rebuilds that list from the
+//!   entries: after every single store they say enough to keep what live processes hold.
+//! - Tokens of a slot rise, so the waiter with the lowest came first.
+//! - A lease goes from hand to hand: who ends one makes the oldest waiter its holder and wakes it. Death
+//!   wakes nobody, so a waiter looks every [`wait::SLICE`] whether those before it live.
+
+mod free;
+mod layout;
+mod slot;
+mod stats;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod wait;
+
+use std::fmt;
+use std::time::Duration;
+
+use self::layout::{Cells, Field, Head, NO_END, VERSION};
+pub use self::layout::{Layout, MAX_OVERFLOW, MAX_SLOTS};
+use self::slot::end_of;
+pub use self::stats::{Holder, Statistics};
+use self::wait::Step;
+use crate::core::clock::Clock;
+use crate::core::lock::host::{Owners, Parking, Words};
+use crate::core::lock::{Lease, LeaseError, Leases, MutexError, SlotMutexes, Wait};
+use crate::core::store::StoreKey;
+
+/// For how long a confirmed lease is safe from being taken over: more than a commit takes.
+pub const CONFIRMED: Duration = Duration::from_secs(10);
+
+/// Shared memory holds another table than the one asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LayoutError {
+    /// Its first word says that another release made it, or none.
+    Version(u64),
+    /// It has other numbers of slots and overflow entries: these.
+    Size(u64, u64),
+}
+
+impl fmt::Display for LayoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LayoutError::Version(found) => {
+                write!(f, "opening the lease table: layout {found:#x} found, {VERSION:#x} known")
+            }
+            LayoutError::Size(slots, overflow) => {
+                write!(
+                    f,
+                    "opening the lease table: it has {slots} slots and {overflow} more entries"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for LayoutError {}
+
+/// The lease table, as one process sees it.
+///
+/// The pool of mutexes has as many slots as the layout. A table opened before a fork serves the
+/// children as well.
+pub struct Table<M, O, C, S> {
+    cells: Cells<M>,
+    owners: O,
+    clock: C,
+    mutexes: S,
+}
+
+impl<M, O, C, S> Table<M, O, C, S>
+where
+    M: Words + Parking,
+    O: Owners,
+    C: Clock,
+    S: SlotMutexes,
+{
+    /// Makes a new table in `words`, which are [`Layout::words`] many. Nobody else uses them yet.
+    pub fn create(layout: Layout, words: M, owners: O, clock: C, mutexes: S) -> Self {
+        (0..layout.words()).for_each(|word| words.store(word, 0));
+        let table = Table { cells: Cells { words, layout }, owners, clock, mutexes };
+        table.fill_free();
+        table.cells.set_head(Head::Slots, u64::from(layout.slots()));
+        table.cells.set_head(Head::Overflow, u64::from(layout.entries() - layout.slots()));
+        table.cells.set_head(Head::Version, VERSION);
+        table
+    }
+
+    /// Opens the table that [`Table::create`] made in `words`, as another process or an older
+    /// generation of the server.
+    pub fn open(
+        layout: Layout,
+        words: M,
+        owners: O,
+        clock: C,
+        mutexes: S,
+    ) -> Result<Self, LayoutError> {
+        let cells = Cells { words, layout };
+        let version = cells.head(Head::Version);
+        if version != VERSION {
+            return Err(LayoutError::Version(version));
+        }
+        let (slots, overflow) = (cells.head(Head::Slots), cells.head(Head::Overflow));
+        let wanted = (u64::from(layout.slots()), u64::from(layout.entries() - layout.slots()));
+        if (slots, overflow) != wanted {
+            return Err(LayoutError::Size(slots, overflow));
+        }
+        Ok(Table { cells, owners, clock, mutexes })
+    }
+}
+
+impl<M, O, C, S> Leases for Table<M, O, C, S>
+where
+    M: Words + Parking,
+    O: Owners,
+    C: Clock,
+    S: SlotMutexes,
+{
+    fn acquire(&self, key: &StoreKey, wait: &Wait) -> Result<Lease, LeaseError> {
+        let want = self.want(key, wait);
+        let mut step = self.begin(&want)?;
+        loop {
+            match step {
+                Step::Held(lease) => return Ok(lease),
+                Step::Waiting(place) => {
+                    self.nap(&place);
+                    step = self.look(&want, place)?;
+                }
+            }
+        }
+    }
+
+    fn confirm(&self, lease: &Lease) -> Result<bool, MutexError> {
+        self.within(lease.slot, |slot| {
+            let held = slot.holds(lease);
+            if held && self.cells.until(lease.entry) != NO_END {
+                let safe = end_of(slot.now(), Some(CONFIRMED)).max(self.cells.until(lease.entry));
+                self.cells.set_field(lease.entry, Field::Until, safe.0);
+            }
+            held
+        })
+    }
+
+    fn release(&self, lease: Lease) {
+        let released = self.within(lease.slot, |slot| {
+            if slot.holds(&lease) {
+                let key = self.cells.key(lease.entry);
+                slot.remove(lease.entry);
+                slot.settle(key);
+            }
+        });
+        if released.is_err() {
+            self.disown(lease.entry, lease.token);
+        }
+    }
+}

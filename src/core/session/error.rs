@@ -1,0 +1,78 @@
+//! Why a session could not be opened, changed or committed.
+
+use std::{fmt, io};
+
+use crate::core::lock::LeaseError;
+use crate::core::store::StoreError;
+
+/// Why a session could not be opened, changed or committed.
+#[derive(Debug)]
+pub enum SessionError {
+    /// The session is held by another request, or the pool is in trouble.
+    Lease(LeaseError),
+    /// The store refused.
+    Store(StoreError),
+    /// The operating system has no randomness to give.
+    Random(io::Error),
+    /// A limit of the place: the text names the directive.
+    Limit(&'static str),
+    /// Writes are refused here (`SessionLocking read`, or opened for reading).
+    ReadOnly,
+    /// What was asked for would need a cookie, and the head of the answer has been sent.
+    HeadSent,
+    /// Not to be done through the old id of a session that has a new one.
+    ThroughAlias,
+    /// An argument that makes no sense: an empty user, a timeout below a second.
+    BadArgument,
+    /// There is no session to be ended or renewed.
+    NoSession,
+    /// The session was deleted by another request meanwhile.
+    Gone,
+    /// The store is out of reach and `SessionStoreFailure` says to go on without.
+    Absent,
+}
+
+impl fmt::Display for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SessionError::Lease(cause) => cause.fmt(f),
+            SessionError::Store(cause) => cause.fmt(f),
+            SessionError::Random(cause) => write!(f, "asking for randomness: {cause}"),
+            SessionError::Limit(directive) => write!(f, "the session would exceed {directive}"),
+            SessionError::ReadOnly => f.write_str("the session was opened for reading only"),
+            SessionError::HeadSent => {
+                f.write_str("the head of the answer was sent before the session asked for a cookie")
+            }
+            SessionError::ThroughAlias => {
+                f.write_str("neither id nor user can change through the old id of a session")
+            }
+            SessionError::BadArgument => f.write_str("an argument makes no sense"),
+            SessionError::NoSession => f.write_str("there is no session"),
+            SessionError::Gone => f.write_str("the session was deleted by another request"),
+            SessionError::Absent => f.write_str("the store of the session is out of reach"),
+        }
+    }
+}
+
+impl std::error::Error for SessionError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            SessionError::Lease(cause) => Some(cause),
+            SessionError::Store(cause) => Some(cause),
+            SessionError::Random(cause) => Some(cause),
+            _ => None,
+        }
+    }
+}
+
+impl From<LeaseError> for SessionError {
+    fn from(cause: LeaseError) -> SessionError {
+        SessionError::Lease(cause)
+    }
+}
+
+impl From<StoreError> for SessionError {
+    fn from(cause: StoreError) -> SessionError {
+        SessionError::Store(cause)
+    }
+}

@@ -1,0 +1,187 @@
+//! Session ids: made, printed, parsed; never shown in a log.
+
+use std::fmt;
+use std::io;
+
+/// Bytes of randomness in an id.
+pub const ID_BYTES: usize = 32;
+/// Characters of an id in base64url without padding.
+pub const ID_CHARS: usize = 43;
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// Where randomness comes from.
+pub trait Random: Send + Sync {
+    /// Fills `bytes`; fails only if the operating system has no randomness to give.
+    fn fill(&self, bytes: &mut [u8]) -> io::Result<()>;
+}
+
+/// The operating system's generator, asked anew each time: nothing is seeded before a fork.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemRandom;
+
+impl Random for SystemRandom {
+    fn fill(&self, bytes: &mut [u8]) -> io::Result<()> {
+        getrandom::fill(bytes).map_err(io::Error::other)
+    }
+}
+
+/// 32 random bytes that name a session.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SessionId([u8; ID_BYTES]);
+
+impl SessionId {
+    /// A new id.
+    pub fn generate(random: &dyn Random) -> io::Result<SessionId> {
+        let mut bytes = [0; ID_BYTES];
+        random.fill(&mut bytes)?;
+        Ok(SessionId(bytes))
+    }
+
+    /// Reads exactly 43 characters of base64url; none for every other text, including another spelling
+    /// of the same bytes.
+    pub fn parse(text: &[u8]) -> Option<SessionId> {
+        let mut bytes = [0; ID_BYTES];
+        (text.len() == ID_CHARS && decode(text, &mut bytes)).then_some(SessionId(bytes))
+    }
+
+    /// The 43 characters.
+    pub fn text(&self) -> String {
+        let mut text = String::with_capacity(ID_CHARS);
+        encode(&self.0, &mut text);
+        text
+    }
+
+    /// The bytes, to be hashed.
+    pub const fn as_bytes(&self) -> &[u8; ID_BYTES] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionId(…)")
+    }
+}
+
+/// Appends `bytes` to `text` in base64url without padding (RFC 4648, section 5).
+pub(super) fn encode(bytes: &[u8], text: &mut String) {
+    for chunk in bytes.chunks(3) {
+        let mut group = [0u8; 3];
+        group[..chunk.len()].copy_from_slice(chunk);
+        let bits = u32::from_be_bytes([0, group[0], group[1], group[2]]);
+        for place in 0..=chunk.len() {
+            text.push(ALPHABET[(bits >> (18 - 6 * place)) as usize & 63] as char);
+        }
+    }
+}
+
+/// Fills `bytes` from exactly as many characters as they need; false if a character is foreign or the
+/// unused bits of the last one are not zero, so that each value has one spelling only.
+pub(super) fn decode(text: &[u8], bytes: &mut [u8]) -> bool {
+    if text.len() != (bytes.len() * 8).div_ceil(6) {
+        return false;
+    }
+    let (mut bits, mut have, mut out) = (0u32, 0, bytes.iter_mut());
+    for &character in text {
+        let Some(value) = value_of(character) else { return false };
+        bits = bits << 6 | value;
+        have += 6;
+        if have >= 8 {
+            have -= 8;
+            match out.next() {
+                Some(byte) => *byte = (bits >> have) as u8,
+                None => return false,
+            }
+            bits &= (1 << have) - 1;
+        }
+    }
+    bits == 0
+}
+
+fn value_of(character: u8) -> Option<u32> {
+    let value = match character {
+        b'A'..=b'Z' => character - b'A',
+        b'a'..=b'z' => character - b'a' + 26,
+        b'0'..=b'9' => character - b'0' + 52,
+        b'-' => 62,
+        b'_' => 63,
+        _ => return None,
+    };
+    Some(u32::from(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn an_id_is_43_characters_and_never_the_same_twice() {
+        let one = SessionId::generate(&SystemRandom).unwrap();
+        let two = SessionId::generate(&SystemRandom).unwrap();
+        assert_eq!(one.text().len(), ID_CHARS);
+        assert_ne!(one, two);
+        assert_eq!(SessionId::parse(one.text().as_bytes()), Some(one));
+    }
+
+    #[test]
+    fn base64url_agrees_with_the_examples_of_rfc_4648() {
+        for (plain, coded) in [("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foob", "Zm9vYg")] {
+            let mut text = String::new();
+            encode(plain.as_bytes(), &mut text);
+            assert_eq!(text, coded);
+        }
+        let mut text = String::new();
+        encode(&[0xfb, 0xff], &mut text);
+        assert_eq!(text, "-_8");
+    }
+
+    #[test]
+    fn what_is_no_id_is_refused() {
+        let good = "A".repeat(ID_CHARS);
+        assert!(SessionId::parse(good.as_bytes()).is_some());
+        let cases = [
+            "",
+            "short",
+            "../../../etc/passwd",
+            &good[1..],
+            &format!("{good}A"),
+            &format!("{good}\n"),
+        ];
+        for bad in cases {
+            assert!(SessionId::parse(bad.as_bytes()).is_none(), "{bad:?}");
+        }
+        for foreign in ["=", "+", "/", ".", "%", "\0", " ", ","] {
+            let text = format!("{}{foreign}", &good[1..]);
+            assert!(SessionId::parse(text.as_bytes()).is_none(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_id_has_one_spelling_only() {
+        let zero = "A".repeat(ID_CHARS);
+        let same_bytes_other_text = format!("{}B", &zero[1..]);
+        assert!(SessionId::parse(same_bytes_other_text.as_bytes()).is_none());
+    }
+
+    #[test]
+    fn debug_output_does_not_give_the_id_away() {
+        let id = SessionId::generate(&SystemRandom).unwrap();
+        assert!(!format!("{id:?}").contains(&id.text()[..4]));
+    }
+
+    proptest! {
+        #[test]
+        fn every_accepted_text_prints_as_itself(text in "[A-Za-z0-9_-]{43}") {
+            if let Some(id) = SessionId::parse(text.as_bytes()) {
+                prop_assert_eq!(id.text(), text);
+            }
+        }
+
+        #[test]
+        fn no_bytes_panic(text in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let _ = SessionId::parse(&text);
+        }
+    }
+}

@@ -1,0 +1,425 @@
+//! A session as one request tree sees it.
+
+use std::sync::Arc;
+
+use super::candidates::{Candidate, Candidates, Reason, Source};
+use super::error::SessionError;
+use super::id::{Random, SessionId};
+use super::record::{Kind, Record};
+use super::rules::Rules;
+use super::values::Key;
+use super::wire::Secrets;
+use crate::core::clock::{Clock, Time};
+use crate::core::lock::{Lease, Leases};
+use crate::core::store::{Held, Store, StoreKey};
+
+/// What sessions need of the process they live in.
+#[derive(Clone, Copy)]
+pub struct Services<'a> {
+    /// Where records are kept.
+    pub store: &'a dyn Store,
+    /// Who may write.
+    pub leases: &'a dyn Leases,
+    /// What time it is.
+    pub clock: &'a dyn Clock,
+    /// Where ids come from.
+    pub random: &'a dyn Random,
+    /// What signs them.
+    pub secrets: &'a Secrets,
+}
+
+/// How a session is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// A snapshot without a lease.
+    Read,
+    /// As the place's `SessionLocking` says.
+    Write,
+}
+
+/// Something that happened in the core and belongs into the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// A damaged record was moved aside.
+    Corrupt(StoreKey),
+    /// A record of a newer format was left alone.
+    Newer(u16),
+    /// The lease was held longer than `SessionLockHold` and another request took it; this one merged.
+    LeaseLost(StoreKey),
+    /// The session was deleted or replaced meanwhile; this request's changes were dropped.
+    ChangesDropped(StoreKey),
+    /// The session was served without its store.
+    StoreAbsent(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Nothing has been read, or the last handler has ended.
+    Closed,
+    Reading,
+    Writing,
+    /// The store is out of reach and that is to be ignored.
+    Absent,
+}
+
+/// The session as it is in the store, at the last load or commit.
+pub(super) struct Base {
+    pub key: StoreKey,
+    pub record: Record,
+    pub held: Held,
+    /// Found through the alias of an old id.
+    pub alias: bool,
+    /// Its id is signed by an older secret.
+    pub stale: bool,
+}
+
+/// A session that this request ended, until the store knows.
+pub(super) struct Doomed {
+    pub base: Base,
+    /// What is set later goes under the same id: `delete`, not `invalidate`.
+    pub keep_id: bool,
+}
+
+/// One session of one request tree: lazily opened, changed in memory, committed at the points where an
+/// answer allows it.
+pub struct Session {
+    pub(super) rules: Rules,
+    pub(super) candidates: Candidates,
+    pub(super) client: Arc<str>,
+    pub(super) phase: Phase,
+    /// The ids of the request have been looked for.
+    pub(super) searched: bool,
+    pub(super) lease: Option<(StoreKey, Lease)>,
+    pub(super) base: Option<Base>,
+    pub(super) doomed: Option<Doomed>,
+    /// The id of the session, or the one reserved for it.
+    pub(super) id: Option<SessionId>,
+    /// The client knows that id, by its request or by an answer of this tree.
+    pub(super) id_known: bool,
+    /// How the client named the session; none if this request made it.
+    pub(super) source: Option<Source>,
+    /// The session as this request has changed it.
+    pub(super) view: Record,
+    /// Keys that this request set or removed since the base was read.
+    pub(super) touched: Vec<Key>,
+    pub(super) regenerate: bool,
+    pub(super) head_sent: bool,
+    /// The client has a cookie of the session, by its request or by an answer of this tree.
+    pub(super) has_cookie: bool,
+    pub(super) fresh: bool,
+    pub(super) reason: Reason,
+    pub(super) previous_visit: Option<Time>,
+    pub(super) notices: Vec<Notice>,
+}
+
+/// A record with nothing in it.
+pub(super) fn blank() -> Record {
+    Record {
+        kind: Kind::Session,
+        incarnation: 0,
+        scope: [0; 8],
+        user: None,
+        created: Time::default(),
+        accessed: Time::default(),
+        deadline: Time::default(),
+        timeout: None,
+        client: String::new(),
+        flags: 0,
+        tokens: Vec::new(),
+        values: super::values::Values::default(),
+    }
+}
+
+impl Session {
+    /// A session of a request that brought `candidates` from the address `client`; nothing is read.
+    pub fn new(rules: Rules, candidates: Candidates, client: Arc<str>) -> Session {
+        Session {
+            reason: candidates.reason(),
+            rules,
+            candidates,
+            client,
+            phase: Phase::Closed,
+            searched: false,
+            lease: None,
+            base: None,
+            doomed: None,
+            id: None,
+            id_known: false,
+            source: None,
+            view: blank(),
+            touched: Vec::new(),
+            regenerate: false,
+            head_sent: false,
+            has_cookie: false,
+            fresh: true,
+            previous_visit: None,
+            notices: Vec::new(),
+        }
+    }
+
+    /// The settings it was opened with.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Whether a well-formed, signed id came; opens nothing.
+    pub fn exists(&self) -> bool {
+        !self.candidates.ids().is_empty()
+    }
+
+    /// Whether it has been opened and the handler that did so has not ended.
+    pub fn is_open(&self) -> bool {
+        self.phase != Phase::Closed
+    }
+
+    /// Whether it is open and writes are refused.
+    pub fn is_read_only(&self) -> bool {
+        self.phase == Phase::Reading
+    }
+
+    /// Whether values have been read, from the store or from this request: answers are then for one
+    /// visitor only.
+    pub fn was_used(&self) -> bool {
+        self.searched
+    }
+
+    /// Whether other requests of this session wait for this one.
+    pub fn is_leased(&self) -> bool {
+        self.lease.is_some()
+    }
+
+    /// Whether it is made by this request, not found.
+    pub fn is_new(&self) -> bool {
+        self.fresh
+    }
+
+    /// Why it is new.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// When it was made; now, if that is not yet so.
+    pub fn created(&self, clock: &dyn Clock) -> Time {
+        self.base.as_ref().map_or_else(|| clock.now(), |base| base.record.created)
+    }
+
+    /// The visit before this one; now, if this is the first.
+    pub fn accessed(&self, clock: &dyn Clock) -> Time {
+        self.previous_visit.unwrap_or_else(|| clock.now())
+    }
+
+    /// Its idle timeout here.
+    pub fn timeout(&self) -> std::time::Duration {
+        self.rules.timeout_of(self.view.timeout)
+    }
+
+    /// Sets its own idle timeout, in whole seconds; it is kept with the session.
+    pub fn set_timeout(&mut self, seconds: u32) -> Result<(), SessionError> {
+        self.may_write()?;
+        self.view.timeout = Some(seconds);
+        Ok(())
+    }
+
+    /// Who is logged in.
+    pub fn user(&self) -> Option<&str> {
+        self.view.user.as_deref()
+    }
+
+    /// Logs `user` in, or out. A change gives the session a new id at the next commit.
+    pub fn set_user(&mut self, user: Option<&str>) -> Result<(), SessionError> {
+        self.may_write()?;
+        if self.view.user.as_deref() == user {
+            return Ok(());
+        }
+        if user.is_some_and(|name| name.is_empty() || name.chars().any(char::is_control)) {
+            return Err(SessionError::BadArgument);
+        }
+        if self.base.as_ref().is_some_and(|base| base.alias) {
+            return Err(SessionError::ThroughAlias);
+        }
+        if self.head_sent {
+            return Err(SessionError::HeadSent);
+        }
+        let old = self.view.user.as_deref().map_or(0, str::len);
+        self.fits(self.view.bytes() - old + user.map_or(0, str::len), self.view.values.len())?;
+        self.view.user = user.map(str::to_owned);
+        Ok(())
+    }
+
+    /// The value of `key`.
+    pub fn get(&self, key: &Key) -> Option<&[u8]> {
+        self.view.values.get(key)
+    }
+
+    /// All keys and values, in the order in which they were first set.
+    pub fn iter(&self) -> impl Iterator<Item = (&Key, &[u8])> {
+        self.view.values.iter()
+    }
+
+    /// Sets `key`; past a limit the old value stays.
+    pub fn set(&mut self, key: &Key, value: &[u8]) -> Result<(), SessionError> {
+        self.may_write()?;
+        if self.base.is_none() && self.head_sent && !self.id_known {
+            return Err(SessionError::HeadSent);
+        }
+        let (old_bytes, new_keys) = match self.view.values.get(key) {
+            Some(old) => (key.as_str().len() + old.len(), 0),
+            None => (0, 1),
+        };
+        let bytes = self.view.bytes() - old_bytes + key.as_str().len() + value.len();
+        self.fits(bytes, self.view.values.len() + new_keys)?;
+        self.view.values.set(key, value.to_vec());
+        self.touch_key(key);
+        Ok(())
+    }
+
+    /// Removes `key`; false if it was not there.
+    pub fn unset(&mut self, key: &Key) -> Result<bool, SessionError> {
+        self.may_write()?;
+        let removed = self.view.values.remove(key);
+        if removed {
+            self.touch_key(key);
+        }
+        Ok(removed)
+    }
+
+    /// Back to the state at the last load or commit.
+    pub fn revert(&mut self) -> Result<(), SessionError> {
+        self.may_write()?;
+        if let Some(doomed) = self.doomed.take() {
+            self.base = Some(doomed.base);
+            self.fresh = false;
+        }
+        self.regenerate = false;
+        self.drop_changes();
+        Ok(())
+    }
+
+    /// Ends the session: the record goes. What is set later makes a new record under the same id.
+    pub fn delete(&mut self) -> Result<(), SessionError> {
+        self.end(true)
+    }
+
+    /// Ends the session: record and cookie go. What is set later makes a new session.
+    pub fn invalidate(&mut self) -> Result<(), SessionError> {
+        self.end(false)
+    }
+
+    /// Gives the session a new id at the next commit; the old one finds it for a while.
+    pub fn regenerate(&mut self) -> Result<(), SessionError> {
+        self.may_write()?;
+        match &self.base {
+            None if self.view.is_empty() => Err(SessionError::NoSession),
+            None if self.head_sent => Err(SessionError::HeadSent),
+            None => {
+                self.forget_id();
+                Ok(())
+            }
+            Some(base) if base.alias => Err(SessionError::ThroughAlias),
+            Some(_) if self.head_sent => Err(SessionError::HeadSent),
+            Some(_) => {
+                self.regenerate = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// The id in the form that travels; reserves one if there is none yet, which is kept only if
+    /// something is stored.
+    pub fn wire_id(&mut self, services: &Services<'_>) -> Result<String, SessionError> {
+        let id = self.reserve_id(services)?;
+        Ok(services.secrets.wire(&id))
+    }
+
+    /// From now on no cookie can reach the client.
+    pub fn head_is_sent(&mut self) {
+        self.head_sent = true;
+    }
+
+    /// What happened since the last call and belongs into the log.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    fn end(&mut self, keep_id: bool) -> Result<(), SessionError> {
+        self.may_write()?;
+        match (self.base.take(), &mut self.doomed) {
+            (Some(base), _) => self.doomed = Some(Doomed { base, keep_id }),
+            (None, Some(doomed)) => doomed.keep_id &= keep_id,
+            (None, None) if self.view.is_empty() => return Err(SessionError::NoSession),
+            (None, None) => {}
+        }
+        if !keep_id {
+            self.forget_id();
+        }
+        self.fresh = true;
+        self.reason = Reason::None;
+        self.regenerate = false;
+        self.drop_changes();
+        Ok(())
+    }
+
+    pub(super) fn drop_changes(&mut self) {
+        self.view = self.base.as_ref().map_or_else(blank, |base| base.record.clone());
+        self.touched.clear();
+    }
+
+    pub(super) fn may_write(&self) -> Result<(), SessionError> {
+        match self.phase {
+            Phase::Writing => Ok(()),
+            Phase::Absent => Err(SessionError::Absent),
+            Phase::Closed | Phase::Reading => Err(SessionError::ReadOnly),
+        }
+    }
+
+    /// The next record gets an id of its own.
+    pub(super) fn forget_id(&mut self) {
+        self.id = None;
+        self.id_known = false;
+        self.source = None;
+    }
+
+    pub(super) fn reserve_id(
+        &mut self,
+        services: &Services<'_>,
+    ) -> Result<SessionId, SessionError> {
+        match self.id {
+            Some(id) => Ok(id),
+            None => {
+                let id = SessionId::generate(services.random).map_err(SessionError::Random)?;
+                Ok(*self.id.insert(id))
+            }
+        }
+    }
+
+    pub(super) fn fits(&self, bytes: usize, keys: usize) -> Result<(), SessionError> {
+        if bytes > self.rules.place.max_size() {
+            return Err(SessionError::Limit("SessionMaxSize"));
+        }
+        if keys > self.rules.place.max_keys() {
+            return Err(SessionError::Limit("SessionMaxKeys"));
+        }
+        Ok(())
+    }
+
+    fn touch_key(&mut self, key: &Key) {
+        if !self.touched.contains(key) {
+            self.touched.push(key.clone());
+        }
+    }
+
+    pub(super) fn adopt(&mut self, base: Base, by: Option<Candidate>) {
+        self.view = base.record.clone();
+        self.touched.clear();
+        self.previous_visit.get_or_insert(base.record.accessed);
+        if let Some(candidate) = by {
+            self.id = Some(candidate.id);
+            self.id_known = true;
+            self.source = Some(candidate.source);
+            self.has_cookie |= candidate.source == Source::Cookie;
+        }
+        self.fresh = false;
+        self.reason = Reason::None;
+        self.base = Some(base);
+    }
+}

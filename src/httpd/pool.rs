@@ -1,0 +1,92 @@
+//! APR pools: memory that is freed as a whole.
+
+use std::ffi::{CString, c_char, c_void};
+
+use super::sys;
+
+/// A pool that outlives every use of this value; see the constructor.
+#[derive(Clone, Copy)]
+pub struct Pool(*mut sys::apr_pool_t);
+
+impl Pool {
+    /// Wraps a pool.
+    ///
+    /// # Safety
+    /// `pool` is a live pool, and is used as long as it lives and by one thread at a time only.
+    pub unsafe fn from_raw(pool: *mut sys::apr_pool_t) -> Pool {
+        Pool(pool)
+    }
+
+    /// The pool for a C function.
+    pub fn as_ptr(self) -> *mut sys::apr_pool_t {
+        self.0
+    }
+
+    /// Copies bytes into the pool with a NUL behind them.
+    pub fn bytes(self, bytes: &[u8]) -> *const c_char {
+        // SAFETY: the pool lives (constructor); APR copies `len` bytes from a valid slice and ends the
+        // process itself when there is no memory.
+        unsafe { sys::apr_pstrmemdup(self.0, bytes.as_ptr().cast(), bytes.len()) }
+    }
+
+    /// Moves a value into the pool's keeping: it is dropped when the pool is cleared.
+    pub fn keep<T>(self, value: T) -> *mut T {
+        let kept = Box::into_raw(Box::new(value));
+        // SAFETY: the pool lives; `drop_kept::<T>` is handed exactly this pointer once, and the library
+        // that holds it is never unmapped.
+        unsafe {
+            sys::apr_pool_cleanup_register(
+                self.0,
+                kept.cast(),
+                Some(drop_kept::<T>),
+                Some(sys::apr_pool_cleanup_null),
+            );
+        }
+        kept
+    }
+
+    /// Has `cleanup` called with `data` when the pool is cleared.
+    ///
+    /// # Safety
+    /// `data` is what `cleanup` expects, and lives until then.
+    pub unsafe fn on_clear(
+        self,
+        data: *mut c_void,
+        cleanup: unsafe extern "C" fn(*mut c_void) -> sys::apr_status_t,
+    ) {
+        // SAFETY: the pool lives; the caller vouches for the pair.
+        unsafe {
+            sys::apr_pool_cleanup_register(
+                self.0,
+                data,
+                Some(cleanup),
+                Some(sys::apr_pool_cleanup_null),
+            );
+        }
+    }
+}
+
+unsafe extern "C" fn drop_kept<T>(kept: *mut c_void) -> sys::apr_status_t {
+    // SAFETY: `Pool::keep` made the pointer from a box of this type and gave it to nobody else to free.
+    drop(unsafe { Box::from_raw(kept.cast::<T>()) });
+    0
+}
+
+/// An APR array of C strings in the pool.
+pub fn array(pool: Pool, items: Vec<*const c_char>) -> *const sys::apr_array_header_t {
+    let count = i32::try_from(items.len()).unwrap_or(i32::MAX);
+    // SAFETY: the pool lives; an array of pointers.
+    let array = unsafe {
+        sys::apr_array_make(pool.as_ptr(), count.max(1), size_of::<*const c_char>() as i32)
+    };
+    for item in items {
+        // SAFETY: the array was made for elements of this size; APR returns room for one more.
+        unsafe { *sys::apr_array_push(array).cast() = item };
+    }
+    array
+}
+
+/// A C string for a call, without what comes behind a NUL.
+pub fn c_string(text: &str) -> CString {
+    CString::new(text.split('\0').next().unwrap_or_default()).unwrap_or_default()
+}

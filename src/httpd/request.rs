@@ -1,0 +1,193 @@
+//! A request as handlers see it.
+
+use std::ffi::{CStr, c_void};
+use std::marker::PhantomData;
+
+use super::pool::Pool;
+use super::sys;
+use super::table::{Table, bytes_of};
+
+/// A request record of httpd's. Copies are views of the same record.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Request<'r> {
+    raw: *mut sys::request_rec,
+    life: PhantomData<&'r ()>,
+}
+
+impl<'r> Request<'r> {
+    /// Wraps a record; none for null.
+    ///
+    /// # Safety
+    /// `raw` is null or a record of httpd's that lives for `'r`, used by one thread at a time.
+    pub unsafe fn from_raw(raw: *mut sys::request_rec) -> Option<Request<'r>> {
+        (!raw.is_null()).then_some(Request { raw, life: PhantomData })
+    }
+
+    /// The record for a C function.
+    pub fn as_ptr(self) -> *mut sys::request_rec {
+        self.raw
+    }
+
+    fn record(self) -> &'r sys::request_rec {
+        // SAFETY: the record lives (constructor). The reference is used for reading single fields only
+        // and not kept over calls into httpd, which may write to the record.
+        unsafe { &*self.raw }
+    }
+
+    /// The request that this one is a subrequest of.
+    pub fn main(self) -> Option<Request<'r>> {
+        let raw = self.record().main;
+        (!raw.is_null()).then_some(Request { raw, life: PhantomData })
+    }
+
+    /// The request that was redirected to this one.
+    pub fn prev(self) -> Option<Request<'r>> {
+        let raw = self.record().prev;
+        (!raw.is_null()).then_some(Request { raw, life: PhantomData })
+    }
+
+    /// The first request of the tree: through subrequests and redirects in any order.
+    pub fn anchor(self) -> Request<'r> {
+        let mut at = self;
+        while let Some(outer) = at.main().or_else(|| at.prev()) {
+            at = outer;
+        }
+        at
+    }
+
+    /// The request whose answer this one is part of: not a subrequest.
+    pub fn answering(self) -> Request<'r> {
+        let mut at = self;
+        while let Some(main) = at.main() {
+            at = main;
+        }
+        at
+    }
+
+    /// Its pool; cleared after the log phase, or with the subrequest.
+    pub fn pool(self) -> Pool {
+        // SAFETY: a record lives in its pool.
+        unsafe { Pool::from_raw(self.record().pool) }
+    }
+
+    /// Request headers.
+    pub fn headers_in(self) -> Table<'r> {
+        // SAFETY: the tables of a live record live.
+        unsafe { Table::from_raw(self.record().headers_in) }
+    }
+
+    /// Headers of a good answer.
+    pub fn headers_out(self) -> Table<'r> {
+        // SAFETY: as above.
+        unsafe { Table::from_raw(self.record().headers_out) }
+    }
+
+    /// Headers of every answer; shared by all records of a chain of internal redirects.
+    pub fn err_headers_out(self) -> Table<'r> {
+        // SAFETY: as above.
+        unsafe { Table::from_raw(self.record().err_headers_out) }
+    }
+
+    /// Notes of this record.
+    pub fn notes(self) -> Table<'r> {
+        // SAFETY: as above.
+        unsafe { Table::from_raw(self.record().notes) }
+    }
+
+    /// The status of the answer so far.
+    pub fn status(self) -> u16 {
+        u16::try_from(self.record().status).unwrap_or(500)
+    }
+
+    /// The handler's name, if one was named or decided upon.
+    pub fn handler(self) -> Option<&'r [u8]> {
+        bytes_of(self.record().handler)
+    }
+
+    /// The file that the request was mapped to.
+    pub fn filename(self) -> Option<&'r [u8]> {
+        bytes_of(self.record().filename)
+    }
+
+    /// The query string.
+    pub fn query(self) -> Option<&'r [u8]> {
+        bytes_of(self.record().args)
+    }
+
+    /// The client's address as mod_remoteip left it.
+    pub fn client_address(self) -> &'r str {
+        let text = bytes_of(self.record().useragent_ip).unwrap_or_default();
+        std::str::from_utf8(text).unwrap_or_default()
+    }
+
+    /// Whether the scheme is `https`, as far as httpd knows (`ap_http_scheme`).
+    pub fn is_https(self) -> bool {
+        // SAFETY: a live record; the answer is a literal or lives in its pool.
+        let scheme = unsafe { sys::shim_scheme(self.raw) };
+        bytes_of(scheme) == Some(b"https")
+    }
+
+    /// The server or virtual host.
+    pub fn server(self) -> *mut sys::server_rec {
+        self.record().server
+    }
+
+    /// The merged settings of its place.
+    pub fn place_config(self) -> *mut sys::ap_conf_vector_t {
+        self.record().per_dir_config
+    }
+
+    /// What a module keeps with this record.
+    ///
+    /// # Safety
+    /// `module` is a module of httpd's that was loaded.
+    pub unsafe fn state(self, module: *const sys::module) -> *mut c_void {
+        // SAFETY: a live record's vector has room for every loaded module.
+        unsafe { sys::ap_get_module_config(self.record().request_config, module) }
+    }
+
+    /// Keeps something with this record.
+    ///
+    /// # Safety
+    /// As [`Request::state`].
+    pub unsafe fn set_state(self, module: *const sys::module, state: *mut c_void) {
+        // SAFETY: as above.
+        unsafe { sys::ap_set_module_config(self.record().request_config, module, state) }
+    }
+
+    /// Whether an output filter of this name (lower case) is in the record's chain.
+    pub fn has_output_filter(self, name: &CStr) -> bool {
+        let mut filter = self.record().output_filters;
+        while !filter.is_null() {
+            // SAFETY: filters of a live record live, and each has a registration record with a name.
+            let at = unsafe { &*filter };
+            // SAFETY: as above.
+            let registration = unsafe { &*at.frec };
+            // SAFETY: names are C strings.
+            if unsafe { CStr::from_ptr(registration.name) } == name {
+                return true;
+            }
+            filter = at.next;
+        }
+        false
+    }
+
+    /// Adds an output filter to the record's chain.
+    pub fn add_output_filter(self, name: &CStr) {
+        // SAFETY: a live record and its connection; httpd looks the name up among registered filters.
+        unsafe {
+            sys::ap_add_output_filter(
+                name.as_ptr(),
+                std::ptr::null_mut(),
+                self.raw,
+                self.record().connection,
+            );
+        }
+    }
+
+    /// Runs the other handlers.
+    pub fn run_handlers(self) -> i32 {
+        // SAFETY: called from a handler hook for its own record.
+        unsafe { sys::ap_run_handler(self.raw) }
+    }
+}

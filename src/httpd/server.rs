@@ -1,0 +1,170 @@
+//! The server as a whole: what it was configured to be, what it keeps.
+
+use std::ffi::CStr;
+
+use super::sys;
+use super::table::bytes_of;
+
+/// Whether this is the first of the two passes at a start: it runs in another process, and what it
+/// makes is thrown away.
+pub fn is_first_pass() -> bool {
+    state(sys::AP_SQ_MAIN_STATE) == sys::AP_SQ_MS_CREATE_PRE_CONFIG as i32
+}
+
+/// Whether the configuration is only tested.
+pub fn is_test() -> bool {
+    state(sys::AP_SQ_RUN_MODE) == sys::AP_SQ_RM_CONFIG_TEST as i32
+}
+
+/// Whether a warning is to be given in this pass, so that it is given once.
+pub fn is_worth_telling() -> bool {
+    is_test() || !is_first_pass()
+}
+
+fn state(query: u32) -> i32 {
+    // SAFETY: asks for a number.
+    unsafe { sys::ap_state_query(query as i32) }
+}
+
+/// How many requests the server can work on at a time.
+pub fn workers() -> u32 {
+    let ask = |query: u32| {
+        let mut answer = 0;
+        // SAFETY: the MPM writes a number.
+        let status = unsafe { sys::ap_mpm_query(query as i32, &mut answer) };
+        if status == 0 { u32::try_from(answer).unwrap_or(1).max(1) } else { 1 }
+    };
+    ask(sys::AP_MPMQ_MAX_DAEMONS).saturating_mul(ask(sys::AP_MPMQ_MAX_THREADS))
+}
+
+/// User and group that children run as.
+pub fn child_owner() -> (u32, u32) {
+    // SAFETY: asks for numbers.
+    let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+    if uid != 0 {
+        return (uid, gid);
+    }
+    let unixd = &raw const sys::ap_unixd_config;
+    // SAFETY: httpd's record, filled when the configuration was read.
+    unsafe { ((*unixd).user_id, (*unixd).group_id) }
+}
+
+/// A path made absolute: below `ServerRoot` if it is relative.
+pub fn below_root(path: &str) -> Result<String, String> {
+    if path.starts_with('/') {
+        return Ok(path.to_owned());
+    }
+    // SAFETY: httpd's own string, set before a configuration is read.
+    let root = bytes_of(unsafe { sys::ap_server_root }).unwrap_or_default();
+    let root = std::str::from_utf8(root).map_err(|_| "ServerRoot is not UTF-8".to_owned())?;
+    Ok(format!("{}/{path}", root.trim_end_matches('/')))
+}
+
+/// The pool that lives as long as the parent.
+///
+/// # Safety
+/// `main` is httpd's main server.
+pub unsafe fn process_pool(main: *const sys::server_rec) -> *mut sys::apr_pool_t {
+    // SAFETY: the caller vouches for the server; its process record lives as long as the process.
+    unsafe { (*(*main).process).pool }
+}
+
+/// A pointer that survives restarts, null at first.
+///
+/// # Safety
+/// `name` is used for one type only.
+pub unsafe fn retained<T>(name: &CStr) -> *mut *mut T {
+    // SAFETY: httpd's own store of the process; a literal name.
+    let found = unsafe { sys::ap_retained_data_get(name.as_ptr()) };
+    if !found.is_null() {
+        return found.cast();
+    }
+    // SAFETY: as above; the memory is zeroed and lives as long as the process.
+    unsafe { sys::ap_retained_data_create(name.as_ptr(), size_of::<*mut T>() as sys::apr_size_t) }
+        .cast()
+}
+
+/// A server that has a `ServerName` in the configuration.
+pub struct Named {
+    /// Where its virtual host begins; none: the main server.
+    at: Option<(Vec<u8>, u32)>,
+    name: String,
+}
+
+/// The names of servers as they are written. httpd itself fills in what is missing by asking the
+/// resolver, which no identity should hang on.
+///
+/// # Safety
+/// The configuration has been read and its tree lives.
+pub unsafe fn configured_names() -> Vec<Named> {
+    let mut names = Vec::new();
+    // SAFETY: httpd's tree.
+    let mut at = unsafe { sys::ap_conftree }.cast_const();
+    // SAFETY: nodes of the tree live as the caller says.
+    while let Some(node) = unsafe { at.as_ref() } {
+        if is(node, b"ServerName") {
+            names.extend(named(node, None));
+        } else if is(node, b"<VirtualHost") {
+            let file = bytes_of(node.filename).unwrap_or_default().to_vec();
+            let place = (file, node.line_num as u32);
+            let mut inner = node.first_child.cast_const();
+            // SAFETY: as above.
+            while let Some(child) = unsafe { inner.as_ref() } {
+                if is(child, b"ServerName") {
+                    names.extend(named(child, Some(place.clone())));
+                }
+                inner = child.next;
+            }
+        }
+        at = node.next;
+    }
+    names
+}
+
+fn is(node: &sys::ap_directive_t, name: &[u8]) -> bool {
+    bytes_of(node.directive).is_some_and(|found| found.eq_ignore_ascii_case(name))
+}
+
+/// The host in `ServerName [scheme://]host[:port]`.
+fn named(node: &sys::ap_directive_t, at: Option<(Vec<u8>, u32)>) -> Option<Named> {
+    let text = std::str::from_utf8(bytes_of(node.args)?).ok()?;
+    let text = text.trim().trim_matches('"');
+    let host = text.rsplit_once("://").map_or(text, |(_, host)| host);
+    let end = match host.rfind(']') {
+        Some(bracket) => bracket + 1,
+        None => host.find(':').unwrap_or(host.len()),
+    };
+    let name = host[..end].to_owned();
+    (!name.is_empty()).then_some(Named { at, name })
+}
+
+/// The configured name of a server.
+///
+/// # Safety
+/// `server` is one of httpd's that lives.
+pub unsafe fn name_in<'n>(names: &'n [Named], server: *const sys::server_rec) -> Option<&'n str> {
+    // SAFETY: the caller vouches for the server.
+    let (is_virtual, file, line) =
+        unsafe { ((*server).is_virtual, (*server).defn_name, (*server).defn_line_number) };
+    let found = names.iter().find(|named| match &named.at {
+        None => is_virtual == 0,
+        Some((at, number)) => is_virtual != 0 && bytes_of(file) == Some(at) && *number == line,
+    });
+    found.map(|named| named.name.as_str())
+}
+
+/// "virtual host at FILE:LINE", or "the server".
+///
+/// # Safety
+/// As [`name_in`].
+pub unsafe fn describe(server: *const sys::server_rec) -> String {
+    // SAFETY: the caller vouches for the server.
+    let (is_virtual, file, line) =
+        unsafe { ((*server).is_virtual, (*server).defn_name, (*server).defn_line_number) };
+    match bytes_of(file) {
+        Some(file) if is_virtual != 0 => {
+            format!("virtual host at {}:{line}", String::from_utf8_lossy(file))
+        }
+        _ => "the server".to_owned(),
+    }
+}

@@ -1,0 +1,93 @@
+//! APR tables: headers, notes. Names compare without regard to ASCII case; values are C strings.
+
+use std::ffi::{CStr, c_char};
+use std::marker::PhantomData;
+
+use super::pool::{Pool, c_string};
+use super::sys;
+
+/// A table of a request. Values are copied into the table's own pool.
+#[derive(Clone, Copy)]
+pub struct Table<'r> {
+    raw: *mut sys::apr_table_t,
+    request: PhantomData<&'r ()>,
+}
+
+impl<'r> Table<'r> {
+    /// Wraps a table.
+    ///
+    /// # Safety
+    /// `raw` is a live table for as long as `'r`, used by one thread at a time.
+    pub unsafe fn from_raw(raw: *mut sys::apr_table_t) -> Table<'r> {
+        Table { raw, request: PhantomData }
+    }
+
+    /// The first value of `name`.
+    pub fn get(self, name: &CStr) -> Option<&'r [u8]> {
+        // SAFETY: the table lives (constructor).
+        let value = unsafe { sys::apr_table_get(self.raw, name.as_ptr()) };
+        bytes_of(value)
+    }
+
+    /// Replaces every value of `name`.
+    pub fn set(self, name: &str, value: &[u8]) {
+        let name = c_string(name);
+        let value = self.pool().bytes(value);
+        // SAFETY: the table lives; the value was copied into its pool, so it need not be copied again;
+        // the name is, because `set` copies both and `setn` neither.
+        unsafe { sys::apr_table_set(self.raw, name.as_ptr(), value) }
+    }
+
+    /// Adds a value beside those that are there.
+    pub fn add(self, name: &str, value: &str) {
+        let (name, value) = (c_string(name), c_string(value));
+        // SAFETY: the table lives; APR copies both strings into its pool.
+        unsafe { sys::apr_table_add(self.raw, name.as_ptr(), value.as_ptr()) }
+    }
+
+    /// Removes every value of `name`.
+    pub fn unset(self, name: &str) {
+        let name = c_string(name);
+        // SAFETY: the table lives.
+        unsafe { sys::apr_table_unset(self.raw, name.as_ptr()) }
+    }
+
+    /// Names and values in order. The table must not change while they are gone through.
+    pub fn iter(self) -> impl Iterator<Item = (&'r [u8], &'r [u8])> {
+        self.entries().iter().filter_map(|entry| Some((bytes_of(entry.key)?, bytes_of(entry.val)?)))
+    }
+
+    /// All values of `name`.
+    pub fn all(self, name: &'r str) -> impl Iterator<Item = &'r [u8]> {
+        let wanted = move |(key, value): (&'r [u8], &'r [u8])| {
+            key.eq_ignore_ascii_case(name.as_bytes()).then_some(value)
+        };
+        self.iter().filter_map(wanted)
+    }
+
+    fn entries(self) -> &'r [sys::apr_table_entry_t] {
+        // SAFETY: the table lives; its elements are an APR array.
+        let array = unsafe { &*sys::apr_table_elts(self.raw) };
+        if array.nelts <= 0 || array.elts.is_null() {
+            return &[];
+        }
+        // SAFETY: `elts` points to `nelts` entries, which live as long as the table does unchanged.
+        unsafe { std::slice::from_raw_parts(array.elts.cast(), array.nelts as usize) }
+    }
+
+    fn pool(self) -> Pool {
+        // SAFETY: a table begins with its array, whose pool is the one it lives in.
+        let pool = unsafe { (*sys::apr_table_elts(self.raw)).pool };
+        // SAFETY: the pool of a live table lives.
+        unsafe { Pool::from_raw(pool) }
+    }
+}
+
+/// The bytes of a C string, none for null.
+pub fn bytes_of<'r>(text: *const c_char) -> Option<&'r [u8]> {
+    if text.is_null() {
+        return None;
+    }
+    // SAFETY: not null, and httpd's tables hold strings that end in NUL and live as long as the table.
+    Some(unsafe { CStr::from_ptr(text) }.to_bytes())
+}

@@ -1,0 +1,62 @@
+//! What a session adds to the head of an answer: its cookie, and what keeps caches away.
+
+use super::config::place_of;
+use super::tree::Tree;
+use crate::core::cache;
+use crate::httpd::request::Request;
+use crate::httpd::table::Table;
+
+/// Puts a `Set-Cookie` line of ours into the answer, in the place of an earlier one: error pages and
+/// internal redirects send one cookie, not two.
+pub fn set_cookie(request: Request<'_>, line: &str) {
+    let answering = request.answering();
+    let name = line.split('=').next().unwrap_or_default();
+    // After an error the tables have changed places, so that an earlier line may be in either.
+    for table in [answering.headers_out(), answering.err_headers_out()] {
+        remove_cookie(table, name);
+    }
+    // Also errors and redirects carry it.
+    answering.err_headers_out().add("Set-Cookie", line);
+}
+
+fn remove_cookie(table: Table<'_>, name: &str) {
+    let ours = |value: &&[u8]| {
+        value.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'='))
+    };
+    if !table.all("Set-Cookie").any(|value| ours(&value)) {
+        return;
+    }
+    let others: Vec<String> = table
+        .all("Set-Cookie")
+        .filter(|value| !ours(value))
+        .map(|value| String::from_utf8_lossy(value).into_owned())
+        .collect();
+    table.unset("Set-Cookie");
+    for other in others {
+        table.add("Set-Cookie", &other);
+    }
+}
+
+/// Adds what the head needs when it leaves: cache rules, and when to come again.
+pub fn finish_head(request: Request<'_>, tree: &mut Tree) {
+    let errors = request.err_headers_out();
+    if tree.timed_up && request.status() == 503 && errors.get(c"Retry-After").is_none() {
+        errors.set("Retry-After", b"1");
+    }
+    let place = place_of(request);
+    let used = tree.sessions().any(|session| session.was_used());
+    if !used || !place.cache_control() {
+        return;
+    }
+    let tables = [request.headers_out(), errors];
+    let all = |name| tables.iter().flat_map(move |table| table.all(name));
+    let vary = cache::vary(all("Vary"), place.id_sources());
+    let with_cookie = all("Set-Cookie").next().is_some();
+    let control = cache::control(all("Cache-Control"), with_cookie);
+    for (name, value) in [("Vary", vary), ("Cache-Control", control)] {
+        if let Some(value) = value {
+            tables.iter().for_each(|table| table.unset(name));
+            request.headers_out().set(name, value.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The functions that `c_shim/hooks.c` registers: guard, wrap, one call inward.
+
+use std::ffi::c_int;
+
+use super::filter::Verdict;
+use super::{filter, handler, lifecycle, report, tree};
+use crate::httpd::guard::guarded;
+use crate::httpd::log::Level;
+use crate::httpd::request::Request;
+use crate::httpd::sys;
+
+const OK: c_int = sys::OK as c_int;
+const FAILED: c_int = sys::HTTP_INTERNAL_SERVER_ERROR as c_int;
+
+/// Before the configuration is read.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mss_pre_config(
+    pool: *mut sys::apr_pool_t,
+    _: *mut sys::apr_pool_t,
+    _: *mut sys::apr_pool_t,
+) -> c_int {
+    // SAFETY: httpd's configuration pool.
+    guarded(|| unsafe { lifecycle::pre_config(pool) }, || FAILED)
+}
+
+/// After it was read; also for `httpd -t`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mss_check_config(
+    _: *mut sys::apr_pool_t,
+    _: *mut sys::apr_pool_t,
+    _: *mut sys::apr_pool_t,
+    server: *mut sys::server_rec,
+) -> c_int {
+    // SAFETY: httpd's main server, while nobody else uses the configuration.
+    guarded(|| unsafe { lifecycle::check_config(server) }, || FAILED)
+}
+
+/// In the parent, before it makes children.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mss_post_config(
+    pool: *mut sys::apr_pool_t,
+    _: *mut sys::apr_pool_t,
+    _: *mut sys::apr_pool_t,
+    server: *mut sys::server_rec,
+) -> c_int {
+    // SAFETY: as above.
+    guarded(|| unsafe { lifecycle::post_config(pool, server) }, || FAILED)
+}
+
+/// In a new child, before it has threads.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mss_child_init(pool: *mut sys::apr_pool_t, server: *mut sys::server_rec) {
+    // SAFETY: the child's pool and httpd's main server.
+    guarded(|| unsafe { lifecycle::child_init(pool, server) }, || ());
+}
+
+/// Before a record's handler is chosen, and before an error page is sent.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mss_insert_filter(record: *mut sys::request_rec) {
+    // SAFETY: httpd's record, in the thread that works on it.
+    let Some(request) = (unsafe { Request::from_raw(record) }) else { return };
+    guarded(|| filter::insert(request), || panicked(request));
+}
+
+/// The first of all handlers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mss_handler(record: *mut sys::request_rec) -> c_int {
+    // SAFETY: as above.
+    let Some(request) = (unsafe { Request::from_raw(record) }) else { return sys::DECLINED };
+    guarded(
+        || handler::handle(request),
+        || {
+            panicked(request);
+            FAILED
+        },
+    )
+}
+
+/// Output on its way to the client.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mss_filter(
+    this: *mut sys::ap_filter_t,
+    brigade: *mut sys::apr_bucket_brigade,
+) -> sys::apr_status_t {
+    // SAFETY: httpd's filter and brigade, in the thread that works on the request.
+    unsafe { run_filter(this, brigade) }
+}
+
+/// The filter's context once it has replaced the answer: what the handler still writes is dropped.
+static REPLACED: u8 = 0;
+
+unsafe fn run_filter(
+    this: *mut sys::ap_filter_t,
+    brigade: *mut sys::apr_bucket_brigade,
+) -> sys::apr_status_t {
+    // SAFETY: the caller vouches for the filter; it lives as long as its request.
+    let (context, record, next) = unsafe { ((*this).ctx, (*this).r, (*this).next) };
+    let replaced = (&raw const REPLACED).cast_mut().cast();
+    if context == replaced {
+        // SAFETY: the brigade is ours to empty.
+        return unsafe { sys::apr_brigade_cleanup(brigade.cast()) };
+    }
+    // SAFETY: a resource filter's request.
+    let request = unsafe { Request::from_raw(record) };
+    // SAFETY: a live brigade.
+    let leaves = unsafe { sys::shim_is_first_data(brigade) } != 0;
+    let verdict = match request {
+        Some(request) if leaves => guarded(
+            || filter::output(request),
+            || {
+                panicked(request);
+                Verdict::Replace(FAILED as u16)
+            },
+        ),
+        _ => Verdict::Pass,
+    };
+    match verdict {
+        Verdict::Pass => {}
+        // SAFETY: a filter may take itself out of the chain.
+        Verdict::PassAndLeave => unsafe { sys::ap_remove_output_filter(this) },
+        Verdict::Replace(status) => {
+            // SAFETY: the context is the filter's own field.
+            unsafe { (*this).ctx = replaced };
+            // SAFETY: filter and brigade live; the brigade becomes the error.
+            unsafe { sys::shim_pass_error(this, brigade, c_int::from(status)) };
+        }
+    }
+    // SAFETY: the next filter of the chain.
+    unsafe { sys::ap_pass_brigade(next, brigade) }
+}
+
+/// When a request is logged, maybe on another thread: from here on it has no session.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mss_log_transaction(record: *mut sys::request_rec) -> c_int {
+    // SAFETY: httpd's record; its handlers have ended.
+    if let Some(request) = unsafe { Request::from_raw(record) } {
+        guarded(|| tree::close(request), || ());
+    }
+    OK
+}
+
+/// Logs that a panic was caught and lets the request's sessions go.
+fn panicked(request: Request<'_>) {
+    let text = "an error inside mod_session_store was caught; the request gets a 500";
+    report::line(request, Level::Error, text);
+    guarded(|| handler::release(request), || ());
+}

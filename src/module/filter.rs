@@ -1,0 +1,93 @@
+//! The output filter: what must happen before the head of an answer leaves.
+
+use std::ffi::CStr;
+
+use super::config::place_of;
+use super::handler::{self, Stage};
+use super::{answer, notes, report, tree};
+use crate::httpd::request::Request;
+
+/// The filter's name; httpd keeps names in lower case.
+pub const NAME: &CStr = c"session_store";
+
+/// What becomes of a brigade.
+pub enum Verdict {
+    /// It goes on.
+    Pass,
+    /// It goes on and the filter has nothing more to do.
+    PassAndLeave,
+    /// The answer is replaced by an error of this status.
+    Replace(u16),
+}
+
+/// Puts the filter into the chain of a record that may have to do with a session, and notes whether its
+/// handler was named: right behind this hook httpd falls back to the content type.
+pub fn insert(request: Request<'_>) {
+    let known = tree::slot(request.anchor()).is_some();
+    if !known && !place_of(request).engine() {
+        return;
+    }
+    let Some(slot) = tree::slot_or_make(request) else { return };
+    if !slot.wrapped.get() {
+        slot.named.set(request.handler().is_some());
+    }
+    if request.main().is_none() && !request.has_output_filter(NAME) {
+        request.add_output_filter(NAME);
+        slot.filtered.set(true);
+    }
+}
+
+/// Called with each brigade that holds data, a flush or the end.
+pub fn output(request: Request<'_>) -> Verdict {
+    let Some(slot) = tree::slot(request.anchor()) else { return Verdict::PassAndLeave };
+    let (nothing, head_sent) = match slot.tree.try_borrow() {
+        Ok(tree) => (tree.is_empty() && tree.offered.is_empty() && !tree.timed_up, tree.head_sent),
+        Err(_) => return Verdict::Pass,
+    };
+    let running = tree::slot(request).is_some_and(|slot| slot.running.get());
+    if nothing && !running {
+        return Verdict::PassAndLeave;
+    }
+    if head_sent {
+        return if running { later_output(request) } else { Verdict::PassAndLeave };
+    }
+    match first_output(request, running) {
+        Ok(()) => {
+            if let Ok(mut tree) = slot.tree.try_borrow_mut() {
+                answer::finish_head(request, &mut tree);
+            }
+            handler::mark_head_sent(request);
+            Verdict::Pass
+        }
+        Err(failure) => {
+            report::failure(request, "committing a session", &failure);
+            handler::release(request);
+            Verdict::Replace(report::status(&failure))
+        }
+    }
+}
+
+/// The head is about to leave: the last chance for cookies.
+fn first_output(request: Request<'_>, running: bool) -> Result<(), tree::Failure> {
+    let applied = notes::look_at_all(request)?;
+    handler::commit(request, Stage { status: request.status(), more: running })?;
+    if !running || applied.unlock {
+        handler::release(request);
+    }
+    Ok(())
+}
+
+/// The handler goes on writing: it may ask for the session to be let go.
+fn later_output(request: Request<'_>) -> Verdict {
+    let unlocked = notes::look_at_all(request).and_then(|applied| {
+        if applied.unlock {
+            handler::commit(request, Stage { status: request.status(), more: true })?;
+            handler::release(request);
+        }
+        Ok(())
+    });
+    if let Err(failure) = unlocked {
+        report::failure(request, "committing a session", &failure);
+    }
+    Verdict::Pass
+}

@@ -1,0 +1,192 @@
+//! The way of a request through its handler: what precedes it, what follows it.
+//!
+//! Ours is the first handler of all. It runs the others inside itself, because that is the one place
+//! that sees the start and the end of every handler in the handler's own thread: filters are thrown
+//! away by tunnels and nph scripts, and cleanups run on other threads.
+
+use super::config::place_of;
+use super::notes;
+use super::report;
+use super::tree::{self, Failure, Slot, Tree};
+use super::{answer, filter, process};
+use crate::core::session::Point;
+use crate::httpd::request::Request;
+use crate::httpd::sys;
+
+const DECLINED: i32 = sys::DECLINED;
+const OK: i32 = sys::OK as i32;
+
+/// Where a record's commit stands in its request.
+#[derive(Clone, Copy)]
+pub struct Stage {
+    /// The status of the answer as far as it is known.
+    pub status: u16,
+    /// The session is used again before the request ends.
+    pub more: bool,
+}
+
+/// Runs a record's handler with what the session needs around it.
+pub fn handle(request: Request<'_>) -> i32 {
+    let engine = place_of(request).engine();
+    if !engine && tree::slot(request.anchor()).is_none() {
+        return DECLINED;
+    }
+    let Some(slot) = tree::slot_or_make(request) else { return DECLINED };
+    if slot.wrapped.replace(true) {
+        return DECLINED;
+    }
+    if let Err(failure) = before(request, slot, engine) {
+        return refuse(request, &failure, "before the handler");
+    }
+    slot.running.set(true);
+    let result = request.run_handlers();
+    slot.running.set(false);
+    match after(request, slot, result) {
+        Ok(()) => result,
+        Err(failure) => refuse_late(request, &failure, result),
+    }
+}
+
+fn before(request: Request<'_>, slot: &Slot, engine: bool) -> Result<(), Failure> {
+    if request.main().is_some() || request.prev().is_some() {
+        enter_inner(request)?;
+    }
+    if is_passive(request) {
+        // It cannot change a session, and may take as long as its client or backend likes.
+        if !is_nph(request) {
+            commit(request, Stage { status: request.status(), more: false })?;
+        }
+        return Ok(());
+    }
+    if engine && slot.named.get() && place_of(request).notes() {
+        notes::offer(request, slot)?;
+    }
+    Ok(())
+}
+
+/// A record inside another: what the outer handlers did so far counts. Before a redirect's target runs
+/// it is also committed and the session let go, so that the target finds it as everybody else would.
+fn enter_inner(request: Request<'_>) -> Result<(), Failure> {
+    notes::look_at_all(request)?;
+    if request.prev().is_some() && request.main().is_none() {
+        commit(request, Stage { status: request.status(), more: true })?;
+        release(request);
+    }
+    Ok(())
+}
+
+fn after(request: Request<'_>, slot: &Slot, result: i32) -> Result<(), Failure> {
+    let looked = notes::end(request);
+    if request.main().is_some() {
+        // A subrequest: folded in, committed with the request it belongs to.
+        return looked.map(drop);
+    }
+    if slot.filtered.get() && !request.has_output_filter(filter::NAME) && !head_passed(request) {
+        // An nph script or a tunnel threw the filters away: it writes its own head.
+        mark_head_sent(request);
+    }
+    let status = match u16::try_from(result) {
+        Ok(status) if status >= 100 => status,
+        _ => request.status(),
+    };
+    let committed = match looked {
+        Ok(_) => commit(request, Stage { status, more: false }),
+        Err(failure) => Err(failure),
+    };
+    release(request);
+    committed
+}
+
+/// Commits every session of the tree and puts their cookies into the answer. Where the store is out of
+/// reach and the place says to go on, that is logged and no failure.
+pub fn commit(request: Request<'_>, stage: Stage) -> Result<(), Failure> {
+    in_tree(request, |tree, services| {
+        let mut first = Ok(());
+        let point = Point { status: stage.status, more: stage.more };
+        for session in tree.sessions().filter(|session| session.is_open()) {
+            match session.commit(services, point) {
+                Ok(Some(line)) => answer::set_cookie(request, &line),
+                Ok(None) => {}
+                Err(cause) if session.rules().goes_on_without(&cause) => {
+                    report::failure(request, "committing a session", &Failure::Session(cause));
+                }
+                Err(cause) if first.is_ok() => first = Err(Failure::Session(cause)),
+                Err(_) => {}
+            }
+            report::notices(request, session);
+        }
+        first
+    })
+    .unwrap_or(Ok(()))
+}
+
+/// Lets every session of the tree go.
+pub fn release(request: Request<'_>) {
+    in_tree(request, |tree, services| {
+        tree.sessions().for_each(|session| session.release(services));
+    });
+}
+
+/// Runs `body` with the sessions of the tree; not at all if there are none.
+fn in_tree<T>(
+    request: Request<'_>,
+    body: impl FnOnce(&mut Tree, &crate::core::session::Services<'_>) -> T,
+) -> Option<T> {
+    let slot = tree::slot(request.anchor())?;
+    let mut tree = slot.tree.try_borrow_mut().ok()?;
+    if tree.is_empty() {
+        return None;
+    }
+    let services = process::get()?.services().ok()?;
+    Some(body(&mut tree, &services))
+}
+
+fn head_passed(request: Request<'_>) -> bool {
+    tree::slot(request.anchor()).is_some_and(|slot| slot.tree.borrow().head_sent)
+}
+
+/// From now on nothing can be added to the answer's head.
+pub fn mark_head_sent(request: Request<'_>) {
+    if let Some(slot) = tree::slot(request.anchor()) {
+        let mut tree = slot.tree.borrow_mut();
+        tree.head_sent = true;
+        tree.sessions().for_each(|session| session.head_is_sent());
+    }
+}
+
+/// The handler cannot run: the answer is an error of ours.
+fn refuse(request: Request<'_>, failure: &Failure, doing: &str) -> i32 {
+    release(request);
+    report::failure(request, doing, failure);
+    i32::from(report::status(failure))
+}
+
+/// The handler has run, and what it did cannot be kept. As long as nothing of its answer has left, the
+/// answer is an error instead.
+fn refuse_late(request: Request<'_>, failure: &Failure, result: i32) -> i32 {
+    report::failure(request, "committing a session", failure);
+    if request.main().is_some() || head_passed(request) || result == sys::SUSPENDED as i32 {
+        return result;
+    }
+    match result {
+        OK | DECLINED => i32::from(report::status(failure)),
+        _ if result == sys::DONE => i32::from(report::status(failure)),
+        _ => result,
+    }
+}
+
+/// Handlers that cannot reach notes: httpd's own for files, proxies, CGI.
+fn is_passive(request: Request<'_>) -> bool {
+    match request.handler() {
+        None => true,
+        Some(b"default-handler" | b"cgi-script" | b"fcgid-script") => true,
+        Some(name) => name.starts_with(b"proxy"),
+    }
+}
+
+/// A script that writes its own head: mod_cgi knows them by the beginning of their file's name.
+fn is_nph(request: Request<'_>) -> bool {
+    let file = request.filename().unwrap_or_default();
+    let base = file.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+    request.handler() == Some(b"cgi-script") && base.starts_with(b"nph-")
+}

@@ -1,0 +1,178 @@
+//! Start, restart, children: what is made when, and what outlives what.
+//!
+//! The mutex pool, the lease table and the lock on the data directory are made once in a parent's life
+//! and kept over graceful restarts, so that children of two generations exclude each other. They are
+//! found again through httpd's retained data. What would need new ones changes at a full restart only.
+
+mod checks;
+mod kept;
+
+use std::ffi::{CStr, c_int};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use self::checks::Checked;
+use self::kept::Kept;
+use super::api;
+use super::config::{server_config, servers};
+use super::process::{FilePlan, LeaseMemory, LeaseTable, Process, Processes};
+use crate::core::clock::SystemClock;
+use crate::core::session::secrets;
+use crate::core::session::wire::Secrets;
+use crate::httpd::guard::{guarded, quiet_panics};
+use crate::httpd::log::{self, Level};
+use crate::httpd::server as host;
+use crate::httpd::sys;
+
+/// The type of our mutexes in httpd's `Mutex` directive.
+const MUTEX_TYPE: &CStr = c"session-store";
+const OK: c_int = sys::OK as c_int;
+const FAILED: c_int = sys::HTTP_INTERNAL_SERVER_ERROR as c_int;
+
+/// What children need to know.
+#[derive(Clone)]
+pub struct Plan {
+    kept: &'static Kept,
+    files: FilePlan,
+    secrets: Secrets,
+    workers: u32,
+    shared_writes: bool,
+}
+
+/// Registers hooks and optional functions; called at each start and restart.
+pub unsafe extern "C" fn register_hooks(_: *mut sys::apr_pool_t) {
+    guarded(
+        || {
+            // SAFETY: called by httpd while it sets up this module's hooks.
+            unsafe { sys::shim_register_hooks() };
+            api::register();
+        },
+        || (),
+    );
+}
+
+/// Names our mutex type before `Mutex` directives are read.
+///
+/// # Safety
+/// `pool` is the configuration's.
+pub unsafe fn pre_config(pool: *mut sys::apr_pool_t) -> c_int {
+    // SAFETY: the caller vouches for the pool; the type is a literal.
+    let status = unsafe {
+        sys::ap_mutex_register(
+            pool,
+            MUTEX_TYPE.as_ptr(),
+            std::ptr::null(),
+            sys::apr_lockmech_e_APR_LOCK_DEFAULT,
+            0,
+        )
+    };
+    if status == 0 { OK } else { FAILED }
+}
+
+/// Judges the configuration as a whole.
+///
+/// # Safety
+/// `main` is httpd's main server, while nobody else uses the configuration.
+pub unsafe fn check_config(main: *mut sys::server_rec) -> c_int {
+    // SAFETY: as the caller says.
+    let Checked { problems, warnings } = unsafe { checks::check(main) };
+    if host::is_worth_telling() {
+        for warning in &warnings {
+            say(main, Level::Warning, warning);
+        }
+    }
+    for problem in &problems {
+        say(main, Level::Emerg, problem);
+    }
+    if problems.is_empty() { OK } else { FAILED }
+}
+
+/// Makes, or finds again, what all children share.
+///
+/// # Safety
+/// As [`check_config`]; `pool` is the configuration's.
+pub unsafe fn post_config(_pool: *mut sys::apr_pool_t, main: *mut sys::server_rec) -> c_int {
+    if host::is_first_pass() {
+        return OK;
+    }
+    // SAFETY: as the caller says.
+    let planned = unsafe { plan(main) };
+    match planned {
+        Ok(plan) => {
+            // SAFETY: as the caller says.
+            unsafe { server_config(main) }.plan = plan;
+            OK
+        }
+        Err(problem) => {
+            say(main, Level::Emerg, &problem);
+            FAILED
+        }
+    }
+}
+
+unsafe fn plan(main: *mut sys::server_rec) -> Result<Option<Plan>, String> {
+    // SAFETY: as the caller says.
+    if !unsafe { checks::engine_is_on(main) } {
+        return Ok(None);
+    }
+    // SAFETY: as the caller says.
+    let settings = unsafe { server_config(main) }.settings.clone();
+    let dir = settings.directory()?.ok_or("there is no SessionDataDir")?;
+    let dir = PathBuf::from(host::below_root(&dir)?);
+    let owner = host::child_owner();
+    let secrets = secrets::read(settings.secrets(), owner, host::below_root)?;
+    let workers = host::workers();
+    // SAFETY: as the caller says.
+    let (kept, news) = unsafe { Kept::find_or_make(main, settings.locks(), &dir, workers)? };
+    for (level, text) in news {
+        say(main, level, &text);
+    }
+    Ok(Some(Plan {
+        kept,
+        files: FilePlan { dir: kept.dir.clone(), sync: settings.sync() },
+        secrets: Secrets::new(&secrets),
+        workers,
+        // SAFETY: as the caller says.
+        shared_writes: unsafe { checks::writes_without_lease(main) },
+    }))
+}
+
+/// Attaches a new child to what all share.
+///
+/// # Safety
+/// Called once in a new child, before it has threads; `pool` is the child's, `main` httpd's main server.
+pub unsafe fn child_init(pool: *mut sys::apr_pool_t, main: *mut sys::server_rec) {
+    quiet_panics();
+    // SAFETY: nobody changes the settings in a child.
+    let Some(plan) = unsafe { server_config(main) }.plan.clone() else { return };
+    // SAFETY: as the caller says.
+    let mutexes = match unsafe { plan.kept.attach(pool) } {
+        Ok(mutexes) => Arc::new(mutexes),
+        Err(problem) => return say(main, Level::Error, &problem),
+    };
+    let memory = LeaseMemory(plan.kept.words);
+    plan.kept.words.dont_fork();
+    let here = Processes::here();
+    let table = LeaseTable::open(plan.kept.layout, memory, here, SystemClock, Arc::clone(&mutexes));
+    let leases = match table {
+        Ok(leases) => leases,
+        Err(problem) => return say(main, Level::Error, &problem.to_string()),
+    };
+    let traits = (plan.workers, plan.shared_writes);
+    let process = Process::new(plan.files, leases, mutexes, plan.secrets, traits);
+    if let Err(problem) = process.services() {
+        say(main, Level::Error, &format!("opening the store in a child: {problem}"));
+    }
+    process.install();
+}
+
+fn say(main: *const sys::server_rec, level: Level, text: &str) {
+    // SAFETY: httpd's main server, which lives.
+    unsafe { log::server(level, main, format_args!("{text}")) }
+}
+
+/// Names of virtual hosts and their settings, for [`checks`].
+unsafe fn all_servers(main: *mut sys::server_rec) -> Vec<*mut sys::server_rec> {
+    // SAFETY: as the caller says.
+    unsafe { servers(main) }.collect()
+}

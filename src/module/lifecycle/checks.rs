@@ -1,0 +1,132 @@
+//! The configuration judged as a whole: what one directive alone cannot know.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::all_servers;
+use crate::core::config::{
+    Locking, Place, check as check_server_place, check_section, check_server,
+};
+use crate::httpd::server::{self as host, Named};
+use crate::httpd::sys;
+use crate::module::config::{place_in, server_config};
+
+/// What was found.
+#[derive(Default)]
+pub struct Checked {
+    /// The server must not start like this.
+    pub problems: Vec<String>,
+    /// An administrator should know.
+    pub warnings: Vec<String>,
+}
+
+impl Checked {
+    fn add(&mut self, at: &str, verdict: Result<Vec<crate::core::config::Warning>, String>) {
+        match verdict {
+            Ok(warnings) => {
+                self.warnings.extend(warnings.iter().map(|warning| format!("{at}: {warning}")));
+            }
+            Err(problem) => self.problems.push(format!("{at}: {problem}")),
+        }
+    }
+}
+
+/// Judges every server and every section, and finds the configured names of servers.
+///
+/// # Safety
+/// `main` is httpd's main server, while nobody else uses the configuration.
+pub unsafe fn check(main: *mut sys::server_rec) -> Checked {
+    // SAFETY: as the caller says.
+    let settings = unsafe { server_config(main) }.settings.clone();
+    let mut checked = Checked::default();
+    checked.add("the server", check_server(&settings));
+    if !checked.problems.is_empty() {
+        return checked;
+    }
+    // SAFETY: httpd's configuration tree has been read and lives.
+    let names = unsafe { host::configured_names() };
+    let mut scopes: BTreeMap<Arc<str>, u32> = BTreeMap::new();
+    // SAFETY: as the caller says.
+    for server in unsafe { all_servers(main) } {
+        // SAFETY: as above.
+        let config = unsafe { server_config(server) };
+        // SAFETY: as above.
+        config.name = unsafe { name_of(server, main, &names) };
+        // SAFETY: settings of a live server.
+        let base = unsafe { base_of(server) };
+        // SAFETY: as above.
+        checked.add(&unsafe { host::describe(server) }, check_server_place(base, &settings));
+        for section in config.sections.iter().filter(|section| section.place != base) {
+            // SAFETY: sections live as long as the configuration.
+            let place = unsafe { &*section.place };
+            checked.add(&section.at, check_section(base, place, &settings));
+        }
+        // SAFETY: as above.
+        if unsafe { is_on(server) } {
+            *scopes.entry(base.scope(config.name.as_ref())).or_default() += 1;
+        }
+    }
+    if scopes.get("").is_some_and(|hosts| *hosts > 1) {
+        checked.warnings.push(
+            "several hosts without ServerName share the empty SessionScope: a session of one is good \
+             for all of them; give each a ServerName or a SessionScope"
+                .to_owned(),
+        );
+    }
+    checked
+}
+
+unsafe fn base_of<'s>(server: *mut sys::server_rec) -> &'s Place {
+    // SAFETY: a live server.
+    let vector = unsafe { (*server).lookup_defaults };
+    // SAFETY: made after our module was loaded, lives as long as the configuration.
+    unsafe { &*place_in(vector) }
+}
+
+/// A virtual host without a name of its own answers under the main server's.
+unsafe fn name_of(
+    server: *mut sys::server_rec,
+    main: *mut sys::server_rec,
+    names: &[Named],
+) -> Option<Arc<str>> {
+    // SAFETY: live servers.
+    let find = |server| unsafe { host::name_in(names, server) };
+    find(server).or_else(|| find(main)).map(|name| Arc::from(name.to_ascii_lowercase()))
+}
+
+/// Whether sessions exist somewhere on a server.
+unsafe fn is_on(server: *mut sys::server_rec) -> bool {
+    // SAFETY: a live server.
+    unsafe { any_place(server, Place::engine) }
+}
+
+unsafe fn any_place(server: *mut sys::server_rec, is: impl Fn(&Place) -> bool) -> bool {
+    // SAFETY: a live server.
+    let base = unsafe { base_of(server) };
+    // SAFETY: as above.
+    let config = unsafe { server_config(server) };
+    let section = |place: *const Place| {
+        // SAFETY: sections live as long as the configuration.
+        is(&Place::merge(base, unsafe { &*place }))
+    };
+    is(base) || config.sections.iter().any(|at| section(at.place))
+}
+
+/// Whether sessions exist anywhere.
+///
+/// # Safety
+/// As [`check`].
+pub unsafe fn engine_is_on(main: *mut sys::server_rec) -> bool {
+    // SAFETY: as the caller says.
+    unsafe { all_servers(main) }.into_iter().any(|server| unsafe { is_on(server) })
+}
+
+/// Whether a place writes sessions without a lease.
+///
+/// # Safety
+/// As [`check`].
+pub unsafe fn writes_without_lease(main: *mut sys::server_rec) -> bool {
+    let without = |place: &Place| matches!(place.locking(), Locking::Commit | Locking::Off);
+    // SAFETY: as the caller says.
+    unsafe { all_servers(main) }.into_iter().any(|server| unsafe { any_place(server, without) })
+}

@@ -1,0 +1,157 @@
+//! What a parent keeps over graceful restarts.
+
+use std::path::{Path, PathBuf};
+
+use super::{LeaseMemory, MUTEX_TYPE};
+use crate::core::clock::SystemClock;
+use crate::core::lock::table::Layout;
+use crate::core::store::file::{DataDir, DirLock, Owner};
+use crate::httpd::log::Level;
+use crate::httpd::mutex::{MutexPool, PoolError};
+use crate::httpd::server as host;
+use crate::httpd::shared::SharedWords;
+use crate::httpd::sys;
+use crate::module::process::{LeaseTable, PoolMutexes, Processes};
+
+/// Names the kept data and its layout in this process: another release of the module, loaded by a
+/// restart, must not take it for its own.
+const NAME: &std::ffi::CStr = c"session_store:1";
+
+/// Fewest entries of the lease table.
+const ENTRIES_MIN: u32 = 4096;
+
+/// Made once in a parent's life, never freed.
+pub struct Kept {
+    mutexes: MutexPool,
+    asked: u32,
+    /// The memory of the lease table.
+    pub words: SharedWords,
+    /// Its layout.
+    pub layout: Layout,
+    /// The data directory.
+    pub dir: PathBuf,
+    /// Keeps other servers away from it for as long as this one runs.
+    _lock: DirLock,
+}
+
+/// Lines for the error log.
+type News = Vec<(Level, String)>;
+
+impl Kept {
+    /// What an earlier generation made, or new ones at the first start.
+    ///
+    /// # Safety
+    /// `main` is httpd's main server, in the parent, in the second pass of the configuration.
+    pub unsafe fn find_or_make(
+        main: *mut sys::server_rec,
+        locks: u32,
+        dir: &Path,
+        workers: u32,
+    ) -> Result<(&'static Kept, News), String> {
+        // SAFETY: our name; only this function writes there.
+        let place = unsafe { host::retained::<Kept>(NAME) };
+        // SAFETY: null, or what this function put there, which is never freed.
+        if let Some(kept) = unsafe { place.read().as_ref() } {
+            return Ok((kept, kept.differences(locks, dir)));
+        }
+        // SAFETY: as the caller says.
+        let (kept, news) = unsafe { Kept::make(main, locks, dir, workers)? };
+        let kept = Box::leak(Box::new(kept));
+        // SAFETY: as above.
+        unsafe { place.write(&raw mut *kept) };
+        Ok((kept, news))
+    }
+
+    unsafe fn make(
+        main: *mut sys::server_rec,
+        locks: u32,
+        dir: &Path,
+        workers: u32,
+    ) -> Result<(Kept, News), String> {
+        let (uid, gid) = host::child_owner();
+        let data = DataDir::prepare(dir, Owner { uid, gid }).map_err(|cause| cause.to_string())?;
+        let lock = data.lock().map_err(|cause| cause.to_string())?;
+        // SAFETY: the type was registered in `pre_config`; the process pool lives as long as the parent.
+        let made = unsafe {
+            let pool = host::process_pool(main);
+            MutexPool::create(MUTEX_TYPE, locks + 1, main, pool)
+        };
+        let mutexes = made.map_err(|cause| problem(&cause))?;
+        let slots = mutexes.count().saturating_sub(1).max(1);
+        let entries = ENTRIES_MIN.max(workers.saturating_mul(4));
+        let layout = Layout::new(slots, entries).ok_or("SessionLocks is out of range")?;
+        let words = SharedWords::map(layout.words())
+            .map_err(|cause| format!("mapping memory for the lease table: {cause}"))?;
+        let pool = std::sync::Arc::new(PoolMutexes(mutexes));
+        LeaseTable::create(
+            layout,
+            LeaseMemory(words),
+            Processes::here(),
+            SystemClock,
+            pool.clone(),
+        );
+        let mutexes = std::sync::Arc::into_inner(pool).ok_or("the pool is in use")?.0;
+        let mut news = vec![(
+            Level::Notice,
+            format!("{slots} session locks by {}, {entries} leases", mutexes.mechanism()),
+        )];
+        if slots < locks {
+            let text = format!(
+                "SessionLocks {locks} became {slots}: the mutex mechanism {} needs a file for each; \
+                 \"Mutex pthread session-store\" needs none",
+                mutexes.mechanism()
+            );
+            news.push((Level::Warning, text));
+        }
+        news.extend(data.warning().map(|text| (Level::Warning, text)));
+        let dir = dir.to_owned();
+        Ok((Kept { mutexes, asked: locks, words, layout, dir, _lock: lock }, news))
+    }
+
+    /// What the configuration asks for now and gets at a full restart only.
+    fn differences(&self, locks: u32, dir: &Path) -> News {
+        let mut news = News::new();
+        let mut differs = |what: String| {
+            let text =
+                format!("{what} at the next full restart; a graceful one keeps what is in use");
+            news.push((Level::Warning, text));
+        };
+        if self.asked != locks {
+            differs(format!("SessionLocks changes from {} to {locks}", self.asked));
+        }
+        if self.dir != dir {
+            differs(format!(
+                "the data directory changes from {} to {}",
+                self.dir.display(),
+                dir.display()
+            ));
+        }
+        news
+    }
+
+    /// The pool for a new child.
+    ///
+    /// # Safety
+    /// Called once in a new child, before it has threads; `pool` is the child's.
+    pub unsafe fn attach(&self, pool: *mut sys::apr_pool_t) -> Result<PoolMutexes, String> {
+        // SAFETY: as the caller says.
+        let mutexes = unsafe { self.mutexes.attached(pool) }
+            .map_err(|status| format!("attaching a child to its session locks: status {status}"))?;
+        mutexes.dont_fork();
+        Ok(PoolMutexes(mutexes))
+    }
+}
+
+fn problem(cause: &PoolError) -> String {
+    match cause {
+        PoolError::PosixSem => {
+            "the mutex mechanism posixsem stays locked for ever when its holder \
+                                dies: write \"Mutex pthread session-store\""
+                .to_owned()
+        }
+        PoolError::Failed(status) => format!(
+            "making the session locks failed with status {status}; fewer SessionLocks, or another \
+             mechanism by the Mutex directive, may help"
+        ),
+    }
+}

@@ -1,0 +1,143 @@
+//! The session as notes of a record: offered, looked at, kept in step.
+
+use super::process::{self, Process};
+use super::report;
+use super::tree::{self, Failure, Slot};
+use crate::core::session::notes::{Applied, Look, Offer, VALUE_PREFIX, is_ours};
+use crate::core::session::{Access, Services, Session, SessionError};
+use crate::httpd::log::Level;
+use crate::httpd::request::Request;
+
+/// Opens the session for writing and offers it to the record's handler.
+pub fn offer(request: Request<'_>, slot: &Slot) -> Result<(), Failure> {
+    let made = tree::with(request, |session, services| {
+        session.open(services, Access::Write)?;
+        Ok(of(session, services))
+    })?;
+    write(request, &made);
+    *slot.offer.borrow_mut() = Some(made);
+    if let Some(anchor) = tree::slot(request.anchor()) {
+        anchor.tree.borrow_mut().offered.push(request.as_ptr());
+    }
+    Ok(())
+}
+
+fn of(session: &mut Session, services: &Services<'_>) -> Offer {
+    let id = if session.is_new() { None } else { session.wire_id(services).ok() };
+    Offer::of(session, id, services.clock)
+}
+
+fn write(request: Request<'_>, offer: &Offer) {
+    for (name, value) in offer.iter() {
+        request.notes().set(name, value);
+    }
+}
+
+/// Takes over what the handlers that run now have written into their notes, outermost first.
+pub fn look_at_all(request: Request<'_>) -> Result<Applied, Failure> {
+    let mut all = Applied::default();
+    let mut first = Ok(());
+    for record in offered(request) {
+        match look(record) {
+            Ok(applied) => all.unlock |= applied.unlock,
+            Err(failure) if first.is_ok() => first = Err(failure),
+            Err(_) => {}
+        }
+    }
+    first.map(|()| all)
+}
+
+/// The records whose handlers run now and were offered notes.
+fn offered(request: Request<'_>) -> Vec<Request<'_>> {
+    let Some(anchor) = tree::slot(request.anchor()) else { return Vec::new() };
+    let Ok(tree) = anchor.tree.try_borrow() else { return Vec::new() };
+    // SAFETY: a record is taken off the list when its handler returns, before its pool can be cleared.
+    tree.offered.iter().filter_map(|record| unsafe { Request::from_raw(*record) }).collect()
+}
+
+/// Takes over what one record's handler has written, and brings its notes and offer up to date.
+pub fn look(request: Request<'_>) -> Result<Applied, Failure> {
+    let Some(slot) = tree::slot(request) else { return Ok(Applied::default()) };
+    let Some(offer) = slot.offer.borrow().clone() else { return Ok(Applied::default()) };
+    let look = Look::at(&offer, request.notes().iter());
+    if look.is_empty() {
+        return Ok(Applied::default());
+    }
+    let outcome = tree::with(request, |session, services| {
+        session.open(services, Access::Write)?;
+        let applied = look.apply(session);
+        Ok((applied, of(session, services)))
+    });
+    let (applied, now) = outcome?;
+    replace(request, slot, now);
+    let applied = applied.map_err(Failure::Session)?;
+    if applied.refused > 0 {
+        let text = format!(
+            "{} notes or words of session-store.do make no sense and were refused: a key is 1 to 128 \
+             bytes of printable UTF-8",
+            applied.refused
+        );
+        report::line(request, Level::Error, &text);
+        return Err(Failure::Session(SessionError::Limit("what a note can say")));
+    }
+    Ok(applied)
+}
+
+/// Writes a new offer over the old one.
+fn replace(request: Request<'_>, slot: &Slot, now: Offer) {
+    let stale: Vec<String> = request
+        .notes()
+        .iter()
+        .filter(|(name, _)| is_ours(name) && now.get(name).is_none())
+        .map(|(name, _)| String::from_utf8_lossy(name).into_owned())
+        .collect();
+    for name in stale {
+        request.notes().unset(&name);
+    }
+    write(request, &now);
+    *slot.offer.borrow_mut() = Some(now);
+}
+
+/// The record's handler has ended: its notes count no more, and those around it see what it did.
+pub fn end(request: Request<'_>) -> Result<Applied, Failure> {
+    let outcome = look(request);
+    if let Some(anchor) = tree::slot(request.anchor()) {
+        anchor.tree.borrow_mut().offered.retain(|record| *record != request.as_ptr());
+    }
+    for outer in offered(request) {
+        refresh(outer);
+    }
+    outcome
+}
+
+/// Offers the session anew to a handler whose own changes have just been taken over.
+fn refresh(request: Request<'_>) {
+    let Some(slot) = tree::slot(request) else { return };
+    let now = tree::with(request, |session, services| Ok(of(session, services)));
+    if let Ok(now) = now {
+        replace(request, slot, now);
+    }
+}
+
+/// Writes a change that came over the C interface through to the notes of every running handler.
+pub fn write_through(request: Request<'_>, key: &str, value: Option<&[u8]>) {
+    let value = value.filter(|value| !value.contains(&0));
+    let name = format!("{VALUE_PREFIX}{key}");
+    for record in offered(request) {
+        let Some(slot) = tree::slot(record) else { continue };
+        if let Some(offer) = slot.offer.borrow_mut().as_mut() {
+            offer.set(&name, value);
+        }
+        match value {
+            Some(value) => record.notes().set(&name, value),
+            None => record.notes().unset(&name),
+        }
+    }
+}
+
+/// Brings the notes of every running handler up to date after the session as a whole has changed.
+pub fn refresh_all(request: Request<'_>) {
+    if process::get().is_some_and(Process::is_ready) {
+        offered(request).into_iter().for_each(refresh);
+    }
+}

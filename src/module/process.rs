@@ -1,0 +1,188 @@
+//! What a child process has for all its requests. Made in `child_init`, before there are threads.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::time::Duration;
+
+use once_cell::sync::OnceCell;
+
+use crate::core::clock::SystemClock;
+use crate::core::lock::host::{Owner, Owners, Parking, Words};
+use crate::core::lock::table::Table;
+use crate::core::lock::{MutexError, SlotMutexes};
+use crate::core::session::Services;
+use crate::core::session::id::SystemRandom;
+use crate::core::session::wire::Secrets;
+use crate::core::store::StoreError;
+use crate::core::store::file::{FileStore, Options};
+use crate::httpd::mutex::MutexPool;
+use crate::httpd::process as system;
+use crate::httpd::shared::{self, SharedWords};
+
+/// Longest wait for a mutex of the pool. They are held for microseconds: past this a holder is stopped,
+/// or the disk under it stalls.
+const MUTEX_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The lease table of a child.
+pub type LeaseTable = Table<LeaseMemory, Processes, SystemClock, Arc<PoolMutexes>>;
+
+/// The pool of mutexes as the core sees it: one for each slot, the last one for the free list.
+pub struct PoolMutexes(pub MutexPool);
+
+impl SlotMutexes for PoolMutexes {
+    fn count(&self) -> u32 {
+        self.0.count().saturating_sub(1)
+    }
+
+    fn lock(&self, index: u32) -> Result<(), MutexError> {
+        match self.0.lock(index, MUTEX_DEADLINE) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(MutexError::TimedOut),
+            Err(status) => Err(MutexError::Failed(status)),
+        }
+    }
+
+    fn unlock(&self, index: u32) {
+        self.0.unlock(index);
+    }
+}
+
+/// The words of the lease table.
+#[derive(Clone, Copy)]
+pub struct LeaseMemory(pub SharedWords);
+
+impl Words for LeaseMemory {
+    fn load(&self, index: usize) -> u64 {
+        shared::load(self.0.words(), index)
+    }
+
+    fn store(&self, index: usize, value: u64) {
+        shared::store(self.0.words(), index, value);
+    }
+
+    fn add(&self, index: usize, value: u64) {
+        if let Some(word) = self.0.words().get(index) {
+            word.fetch_add(value, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Parking for LeaseMemory {
+    fn park(&self, word: usize, expected: u32, timeout: Duration) {
+        self.0.sleep(word, expected, timeout);
+    }
+
+    fn unpark(&self, word: usize) {
+        self.0.wake(word);
+    }
+}
+
+/// The processes of the machine, and which of them is this one.
+pub struct Processes {
+    me: Owner,
+    can_tell: bool,
+}
+
+impl Processes {
+    /// As seen from this process.
+    pub fn here() -> Processes {
+        let pid = std::process::id();
+        Processes {
+            me: Owner { pid, start: start_of(pid).unwrap_or_default() },
+            can_tell: system::can_tell(),
+        }
+    }
+}
+
+fn start_of(pid: u32) -> Option<u32> {
+    system::start_of(pid).map(|ticks| ticks as u32)
+}
+
+impl Owners for Processes {
+    fn me(&self) -> Owner {
+        self.me
+    }
+
+    fn alive(&self, owner: Owner) -> bool {
+        // Without process information nobody is declared dead: SessionLockHold ends such a lease.
+        !self.can_tell || start_of(owner.pid) == Some(owner.start)
+    }
+}
+
+/// Where the files are, for who opens them.
+#[derive(Clone)]
+pub struct FilePlan {
+    /// The data directory.
+    pub dir: PathBuf,
+    /// `SessionSync`.
+    pub sync: bool,
+}
+
+/// A child process.
+pub struct Process {
+    /// Opened at the first use that succeeds: a directory that was out of reach when the child started
+    /// may come back.
+    store: OnceCell<FileStore>,
+    files: FilePlan,
+    leases: LeaseTable,
+    mutexes: Arc<PoolMutexes>,
+    /// What signs ids.
+    pub secrets: Secrets,
+    /// How many requests the server works on at a time.
+    pub workers: u32,
+    /// A place of the server writes without a lease.
+    pub shared_writes: bool,
+}
+
+static CURRENT: AtomicPtr<Process> = AtomicPtr::new(std::ptr::null_mut());
+
+/// The process, if it could be set up.
+pub fn get() -> Option<&'static Process> {
+    // SAFETY: null, or a process that `Process::install` gave away for ever.
+    unsafe { CURRENT.load(Ordering::Acquire).as_ref() }
+}
+
+impl Process {
+    /// A process with its parts.
+    pub fn new(
+        files: FilePlan,
+        leases: LeaseTable,
+        mutexes: Arc<PoolMutexes>,
+        secrets: Secrets,
+        (workers, shared_writes): (u32, bool),
+    ) -> Process {
+        let store = OnceCell::new();
+        Process { store, files, leases, mutexes, secrets, workers, shared_writes }
+    }
+
+    /// Makes this the process of all requests. It lives as long as the child: a child serves one
+    /// configuration only.
+    pub fn install(self) {
+        CURRENT.store(Box::into_raw(Box::new(self)), Ordering::Release);
+    }
+
+    /// What sessions need.
+    pub fn services(&self) -> Result<Services<'_>, StoreError> {
+        let open = || {
+            let mutexes: Arc<dyn SlotMutexes> = self.mutexes.clone();
+            let options = Options { sync: self.files.sync, ..Options::default() };
+            FileStore::open(&self.files.dir, mutexes, options).map_err(|cause| StoreError::Io {
+                doing: "opening the data directory",
+                cause: std::io::Error::other(cause),
+            })
+        };
+        Ok(Services {
+            store: self.store.get_or_try_init(open)?,
+            leases: &self.leases,
+            clock: &SystemClock,
+            random: &SystemRandom,
+            secrets: &self.secrets,
+        })
+    }
+
+    /// Whether the store is open.
+    pub fn is_ready(&self) -> bool {
+        self.store.get().is_some()
+    }
+}

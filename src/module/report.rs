@@ -1,0 +1,80 @@
+//! What goes into the error log, and what status an error is. No id, key or value does.
+
+use super::tree::Failure;
+use crate::core::session::{Notice, Session, SessionError};
+use crate::httpd::log::{self, Level};
+use crate::httpd::request::Request;
+use crate::httpd::sys;
+
+/// Logs what happened inside a session since the last call.
+pub fn notices(request: Request<'_>, session: &mut Session) {
+    for notice in session.take_notices() {
+        let (level, text) = match &notice {
+            Notice::Corrupt(key) => (
+                Level::Error,
+                format!(
+                    "a damaged record ({key:?}) was moved aside and its visitor got a new session"
+                ),
+            ),
+            Notice::Newer(format) => (
+                Level::Warning,
+                format!("a record of format {format}, written by a newer release, was left alone"),
+            ),
+            Notice::LeaseLost(key) => (
+                Level::Warning,
+                format!(
+                    "a request kept a session ({key:?}) longer than SessionLockHold; another one took \
+                     it, and the changes were merged"
+                ),
+            ),
+            Notice::ChangesDropped(key) => (
+                Level::Notice,
+                format!(
+                    "a session ({key:?}) was ended meanwhile: this request's changes were dropped"
+                ),
+            ),
+            Notice::StoreAbsent(cause) => (
+                Level::Error,
+                format!("serving without a session (SessionStoreFailure ignore): {cause}"),
+            ),
+        };
+        line(request, level, &text);
+    }
+}
+
+/// Logs a failure that nobody else can hear of.
+pub fn failure(request: Request<'_>, doing: &str, failure: &Failure) {
+    let (level, text) = match failure {
+        Failure::Off | Failure::Phase => return,
+        Failure::NoProcess => {
+            (Level::Error, "the module could not be set up in this child".to_owned())
+        }
+        Failure::Session(cause) => (level_of(cause), cause.to_string()),
+    };
+    line(request, level, &format!("{doing}: {text}"));
+}
+
+fn level_of(cause: &SessionError) -> Level {
+    match cause {
+        // The visitor's doing, or what an administrator chose.
+        SessionError::ReadOnly | SessionError::NoSession | SessionError::Gone => Level::Info,
+        SessionError::Lease(_) => Level::Warning,
+        _ => Level::Error,
+    }
+}
+
+/// The status of an answer that could not be given because of `failure`.
+pub fn status(failure: &Failure) -> u16 {
+    let unavailable = sys::HTTP_SERVICE_UNAVAILABLE as u16;
+    match failure {
+        Failure::Session(SessionError::Lease(_) | SessionError::Store(_)) => unavailable,
+        Failure::NoProcess => unavailable,
+        _ => sys::HTTP_INTERNAL_SERVER_ERROR as u16,
+    }
+}
+
+/// Writes a line for a request.
+pub fn line(request: Request<'_>, level: Level, text: &str) {
+    // SAFETY: a request that is being worked on lives.
+    unsafe { log::request(level, request.as_ptr(), format_args!("{text}")) }
+}

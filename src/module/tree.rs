@@ -1,0 +1,275 @@
+//! What the module keeps with requests: a slot for each record, and with the first record of a request
+//! tree the sessions of that tree.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::c_void;
+use std::sync::Arc;
+
+use super::config::{place_of, server_config};
+use super::module_record;
+use super::process::{self, Process};
+use crate::core::config::{Place, Sources};
+use crate::core::cookie::values_of;
+use crate::core::session::candidates::{Candidates, Source};
+use crate::core::session::notes::Offer;
+use crate::core::session::rules::{Rules, Surroundings};
+use crate::core::session::{Services, Session, SessionError};
+use crate::httpd::request::Request;
+use crate::httpd::sys;
+
+/// Most sessions of one request tree: more places with different scopes than that are a mistake.
+const SESSIONS_MAX: usize = 8;
+
+/// Why a call on a session did not get to it, or failed there.
+#[derive(Debug)]
+pub enum Failure {
+    /// The engine is off at this place.
+    Off,
+    /// The request is in its log phase or being cleaned up, or its session is in use further up.
+    Phase,
+    /// The child could not be set up; it has been logged.
+    NoProcess,
+    /// The session says no.
+    Session(SessionError),
+}
+
+impl<E: Into<SessionError>> From<E> for Failure {
+    fn from(cause: E) -> Failure {
+        Failure::Session(cause.into())
+    }
+}
+
+/// What is kept with a record.
+#[derive(Default)]
+pub struct Slot {
+    /// The record's handler runs inside ours.
+    pub wrapped: Cell<bool>,
+    /// That handler has not returned.
+    pub running: Cell<bool>,
+    /// A handler was named for the record, not guessed from its content type.
+    pub named: Cell<bool>,
+    /// Our filter was put into the record's chain.
+    pub filtered: Cell<bool>,
+    /// The request is over.
+    pub closed: Cell<bool>,
+    /// The notes its handler was offered.
+    pub offer: RefCell<Option<Offer>>,
+    /// The sessions of the tree: with its first record only.
+    pub tree: RefCell<Tree>,
+}
+
+/// The sessions of a request tree and where its answer stands.
+#[derive(Default)]
+pub struct Tree {
+    sessions: Vec<(Identity, Session)>,
+    /// Records whose handlers run now and were offered notes, the innermost last.
+    pub offered: Vec<*mut sys::request_rec>,
+    /// The head of the answer has left.
+    pub head_sent: bool,
+    /// A call ended because the session was held: a 503 gets a Retry-After.
+    pub timed_up: bool,
+}
+
+/// What tells two sessions of a tree apart: places with other settings see another session.
+#[derive(PartialEq, Eq)]
+struct Identity {
+    scope: Arc<str>,
+    name: Arc<str>,
+    sources: Sources,
+}
+
+/// In the place of a slot once the request is over: nothing is opened any more.
+static OVER: u8 = 0;
+
+fn over() -> *mut c_void {
+    (&raw const OVER).cast_mut().cast()
+}
+
+/// The record's slot, if it has one.
+pub fn slot(request: Request<'_>) -> Option<&Slot> {
+    // SAFETY: our module is loaded, since this code runs.
+    let state = unsafe { request.state(module_record()) };
+    // SAFETY: what is neither null nor the mark was put there by `make_slot` and lives in the record's
+    // pool; its cleanup leaves the mark.
+    (!state.is_null() && state != over()).then(|| unsafe { &*state.cast::<Slot>() })
+}
+
+/// The record's slot; made if it has none. None when the request is over.
+pub fn slot_or_make(request: Request<'_>) -> Option<&Slot> {
+    // SAFETY: our module is loaded.
+    let state = unsafe { request.state(module_record()) };
+    if state == over() {
+        return None;
+    }
+    if state.is_null() {
+        make_slot(request);
+    }
+    slot(request)
+}
+
+fn make_slot(request: Request<'_>) {
+    let made = Box::into_raw(Box::new(Slot::default()));
+    // SAFETY: our module is loaded.
+    unsafe { request.set_state(module_record(), made.cast()) };
+    // SAFETY: the record outlives the cleanups of the pool it lives in, and `end_slot` expects it.
+    unsafe { request.pool().on_clear(request.as_ptr().cast(), end_slot) };
+}
+
+/// Frees the slot when the record's pool is cleared, maybe on another thread than its handler's. A
+/// lease that is still held ends here: memory only.
+unsafe extern "C" fn end_slot(record: *mut c_void) -> sys::apr_status_t {
+    // SAFETY: registered with the record, which lives until its pool's memory is freed.
+    let Some(request) = (unsafe { Request::from_raw(record.cast()) }) else { return 0 };
+    // SAFETY: our module is loaded.
+    let state = unsafe { request.state(module_record()) };
+    mark_over(request);
+    if !state.is_null() && state != over() {
+        // SAFETY: made from a box by `make_slot`, and the mark now stands in its place.
+        let slot = unsafe { Box::from_raw(state.cast::<Slot>()) };
+        crate::httpd::guard::guarded(move || slot.tree.into_inner().release(), || ());
+    }
+    0
+}
+
+/// The request is being logged: its sessions are let go and none is opened any more.
+pub fn close(request: Request<'_>) {
+    let anchor = request.anchor();
+    match slot(anchor) {
+        Some(slot) => {
+            slot.closed.set(true);
+            if let Ok(mut tree) = slot.tree.try_borrow_mut() {
+                std::mem::take(&mut *tree).release();
+            }
+        }
+        None => mark_over(anchor),
+    }
+}
+
+/// From now on the record has no session.
+fn mark_over(request: Request<'_>) {
+    // SAFETY: our module is loaded.
+    unsafe { request.set_state(module_record(), over()) }
+}
+
+impl Tree {
+    /// Every session of the tree.
+    pub fn sessions(&mut self) -> impl Iterator<Item = &mut Session> {
+        self.sessions.iter_mut().map(|(_, session)| session)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    fn release(mut self) {
+        if let Some(Ok(services)) = process::get().map(Process::services) {
+            self.sessions().for_each(|session| session.release(&services));
+        }
+    }
+
+    fn session(&mut self, request: Request<'_>, process: &Process) -> Option<&mut Session> {
+        let place = place_of(request);
+        let scope = scope_of(request, place);
+        let known = self.sessions.iter().position(|(identity, _)| {
+            *identity.scope == *scope
+                && *identity.name == *place.id_name()
+                && identity.sources == *place.id_sources()
+        });
+        let at = match known {
+            Some(at) => at,
+            None if self.sessions.len() == SESSIONS_MAX => return None,
+            None => {
+                let identity = Identity {
+                    scope: Arc::clone(&scope),
+                    name: Arc::from(place.id_name()),
+                    sources: place.id_sources().clone(),
+                };
+                self.sessions.push((identity, self.make(request, place, scope, process)));
+                self.sessions.len() - 1
+            }
+        };
+        self.sessions.get_mut(at).map(|(_, session)| session)
+    }
+
+    fn make(
+        &self,
+        request: Request<'_>,
+        place: &Place,
+        scope: Arc<str>,
+        process: &Process,
+    ) -> Session {
+        let rules = Rules::resolve(
+            place,
+            Surroundings {
+                scope,
+                https: request.is_https(),
+                workers: process.workers,
+                shared_writes: process.shared_writes,
+                // Two leases in one tree could wait for each other.
+                may_lease: self.sessions.is_empty(),
+            },
+        );
+        let candidates = candidates(request, place, process);
+        let mut session = Session::new(rules, candidates, request.client_address().into());
+        if self.head_sent {
+            session.head_is_sent();
+        }
+        session
+    }
+}
+
+fn scope_of(request: Request<'_>, place: &Place) -> Arc<str> {
+    // SAFETY: the server of a live request lives; nobody changes its settings in a child.
+    let config = unsafe { server_config(request.server()) };
+    place.scope(config.name.as_ref())
+}
+
+fn candidates(request: Request<'_>, place: &Place, process: &Process) -> Candidates {
+    let (mut candidates, sources) = (Candidates::default(), place.id_sources());
+    let secrets = &process.secrets;
+    if sources.cookie {
+        for header in request.headers_in().all("Cookie") {
+            for value in values_of(header, place.id_name()) {
+                candidates.add(secrets, Source::Cookie, value);
+            }
+        }
+    }
+    if let Some(name) = &sources.header {
+        for value in request.headers_in().all(name) {
+            candidates.add(secrets, Source::Header, value.trim_ascii());
+        }
+    }
+    if let (Some(name), Some(query)) = (&sources.query, request.anchor().query()) {
+        for pair in query.split(|&byte| byte == b'&' || byte == b';') {
+            if let Some(value) =
+                pair.strip_prefix(name.as_bytes()).and_then(|v| v.strip_prefix(b"="))
+            {
+                candidates.add(secrets, Source::Query, value);
+            }
+        }
+    }
+    candidates
+}
+
+/// Runs `body` with the session of the request's place.
+pub fn with<T>(
+    request: Request<'_>,
+    body: impl FnOnce(&mut Session, &Services<'_>) -> Result<T, SessionError>,
+) -> Result<T, Failure> {
+    if !place_of(request).engine() {
+        return Err(Failure::Off);
+    }
+    let process = process::get().ok_or(Failure::NoProcess)?;
+    let slot = slot_or_make(request.anchor()).ok_or(Failure::Phase)?;
+    if slot.closed.get() {
+        return Err(Failure::Phase);
+    }
+    let mut tree = slot.tree.try_borrow_mut().map_err(|_| Failure::Phase)?;
+    let services = process.services()?;
+    let session = tree.session(request, process).ok_or(Failure::Phase)?;
+    let outcome = body(session, &services).map_err(Failure::Session);
+    super::report::notices(request, session);
+    tree.timed_up |= matches!(outcome, Err(Failure::Session(SessionError::Lease(_))));
+    outcome
+}

@@ -1,0 +1,48 @@
+"""Instructions per request, counted by valgrind: no noise of the machine, so small costs show.
+
+Two runs that differ in the number of requests give the cost of one; what starting costs drops out.
+"""
+
+import http.client
+import re
+
+import load
+import rows
+from server import Failed, Server, tool
+
+FEW, MANY = 200, 1200
+
+
+def _count(path, requests, ours, module, directory):
+    """Instructions of a whole run of httpd that answers so many requests."""
+    wrapper = [tool("valgrind"), "--tool=callgrind", "--callgrind-out-file=/dev/null"]
+    with Server("prefork", ours, module=module, wrapper=wrapper, directory=directory) as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        for _ in range(requests):
+            status, _, _ = load.get(connection, path)
+            if status != 200:
+                raise Failed(f"{path} answered {status}: {server.complaints()}")
+        connection.close()
+        server.stop()
+        found = re.search(r"Collected\s*:\s*(\d+)", (server.root / "out").read_text())
+        if not found:
+            raise Failed("valgrind did not say what it counted")
+        return int(found.group(1))
+
+
+def per_request(path, ours, module, directory):
+    """Instructions of one request."""
+    few = _count(path, FEW, ours, module, directory)
+    return (_count(path, MANY, ours, module, directory) - few) / (MANY - FEW)
+
+
+def compare(module, directory, ours):
+    """Floor without our module; with it, the engine off and on; as (name, instructions)."""
+    floor = next(row.path for row in rows.ROWS if row.name == rows.FLOOR)
+    found = [("module not loaded", per_request(floor, False, module, directory))]
+    if ours:
+        unused = next(row.path for row in rows.ROWS if row.name == "engine on, unused")
+        found.append(("engine off", per_request(floor, True, module, directory)))
+        found.append(("engine on, no cookie, no session",
+                      per_request(unused, True, module, directory)))
+    return found

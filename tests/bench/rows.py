@@ -1,0 +1,52 @@
+"""What is measured: one entry per row of the table. A new store or interface is a new entry here."""
+
+from dataclasses import dataclass
+
+FLOOR = "no session (floor)"
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a row has to reach. `limit` names the row it is compared with."""
+
+    limit: str
+    cpu: float | None = None  # most CPU beyond the limit's, in microseconds a request
+    cpu_share: float | None = None  # most extra CPU as a share of the limit's extra CPU
+    rate: float | None = None  # most of the floor's rate it may lie below the limit's share
+    lost: int | None = None  # most increments lost
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    path: str
+    # Configuration of the path. @ROOT@ is the server's directory.
+    place: str
+    seed: str | None = None  # path that makes the sessions, if not its own
+    sessions: bool = True  # requests carry the cookies of many sessions
+    counts: bool = True  # each request adds one, so lost increments show
+    ours: bool = False
+    goal: Goal | None = None
+
+
+ROWS = [
+    Row(FLOOR, "/floor", "SetHandler bench-none", sessions=False, counts=False),
+    Row("limit memory", "/limit-memory", "SetHandler limit-memory"),
+    Row("limit file", "/limit-file", "SetHandler limit-file"),
+    Row("limit file, read", "/limit-file-read", "SetHandler limit-file-read",
+        seed="/limit-file", counts=False),
+    Row("mod_session_cookie", "/mod-session",
+        "SetHandler bench-session\nSession On\nSessionCookieName bench path=/"),
+    Row("file", "/file", "SetHandler bench-store\nSessionEngine on", ours=True,
+        goal=Goal("limit file", cpu=6.0, rate=0.05, lost=0)),
+    Row("file, read", "/file-read", "SetHandler bench-store-read\nSessionEngine on",
+        seed="/file", counts=False, ours=True, goal=Goal("file", cpu_share=0.7)),
+    Row("engine on, unused", "/unused", "SetHandler bench-none\nSessionEngine on",
+        sessions=False, counts=False, ours=True, goal=Goal(FLOOR, rate=0.02)),
+]
+
+# Most instructions a request without cookie and session may cost more where the engine is on.
+UNUSED_INSTRUCTIONS = 1500
+
+# Server-wide configuration of our module in a measured server.
+OURS = 'LoadModule session_store_module "@MODULE@"\nSessionDataDir "@ROOT@/sessions"\n'
