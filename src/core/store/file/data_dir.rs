@@ -186,7 +186,7 @@ fn hand_over(path: &Path, dir: &OwnedFd, owner: Owner) -> Result<(), DirError> {
 fn check_dir(path: &Path, dir: &OwnedFd, owner: Owner) -> Result<(), DirError> {
     let stat = fs::fstat(dir).map_err(|e| system(path, "looking at", e))?;
     let mount = fs::fstatvfs(dir).map_err(|e| system(path, "looking at", e))?;
-    let mode = u32::from(Mode::from_raw_mode(stat.st_mode).bits());
+    let mode = Mode::from_raw_mode(stat.st_mode).bits();
     let problem = if stat.st_uid != owner.uid {
         Problem::Owner { actual: stat.st_uid, wanted: owner }
     } else if mode & 0o077 != 0 {

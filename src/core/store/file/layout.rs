@@ -60,7 +60,7 @@ pub const LARGEST: usize = (4 * RECORD_MAX).next_power_of_two();
 const MAGIC: &[u8; 8] = b"sessfile";
 const LAYOUT: u16 = 1;
 
-const _: () = assert!((SMALLEST - SLOTS) % 16 == 0 && SMALLEST.is_power_of_two());
+const _: () = assert!((SMALLEST - SLOTS).is_multiple_of(16) && SMALLEST.is_power_of_two());
 const _: () = assert!(payload_room(LARGEST) >= RECORD_MAX && LARGEST < u32::MAX as usize);
 
 /// Most bytes of payload in a file of `total` bytes.

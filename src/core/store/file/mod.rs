@@ -1,8 +1,8 @@
 //! A file for each record: `DIR/xx/HASH`, written in place.
 //!
 //! Replacing a file by a new one and a rename makes the file system flush; writing in place costs a
-//! fiftieth. So each file has two slots (drawn in `layout`): a write replaces the older version, and a kill at
-//! any byte leaves the other one.
+//! fiftieth. So each file has two slots (drawn in `layout`): a write replaces the older version, and a
+//! kill at any byte leaves the other one.
 //!
 //! - Every write to a file that exists is made under the key's slot mutex. Reading takes no lock: a
 //!   reader that finds no whole version reads again, and believes it only under the mutex.

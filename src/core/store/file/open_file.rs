@@ -22,6 +22,7 @@ pub struct OpenFile {
 }
 
 /// What lies in a file.
+#[expect(clippy::large_enum_variant, reason = "one at a time, on the stack, for one call")]
 pub enum Seen {
     /// A record, with the times of its latest visit.
     Record(Facts, Record),
