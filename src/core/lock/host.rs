@@ -37,9 +37,13 @@ pub struct Owner {
     pub start: u32,
 }
 
+/// The owner of what nobody owns; never alive.
+pub const NOBODY: Owner = Owner { pid: 0, start: 0 };
+
 /// Who is asking, and who is still there.
 pub trait Owners: Send + Sync {
-    /// This process; right also in a child that was forked after the table was opened.
+    /// This process; right also in a child that was forked after the table was opened. Asked with
+    /// every lease, so no system call.
     fn me(&self) -> Owner;
     /// Whether the process still runs. A zombie does not, nor does one whose number started at another
     /// time; in doubt it does. Called without a mutex held.

@@ -49,7 +49,7 @@ pub(super) enum Count {
 /// Buckets of the histogram of waits.
 pub(super) const BUCKETS: usize = 32;
 
-/// Words of a slot; all but the first line of defence, `Busy`, are changed under its mutex only.
+/// Words of a slot, changed under its mutex only.
 #[derive(Clone, Copy)]
 pub(super) enum Part {
     Busy = 0,

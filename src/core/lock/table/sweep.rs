@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use super::Table;
 use super::layout::{Head, State};
-use super::slot::NOBODY;
 use crate::core::clock::{Clock, Monotonic};
 use crate::core::lock::SlotMutexes;
-use crate::core::lock::host::{Owner, Owners, Parking, Words};
+use crate::core::lock::host::{NOBODY, Owner, Owners, Parking, Words};
 
 /// A table that stays full, or waiters that stay too many, are not swept more often: it looks at every
 /// entry and asks the system about every owner.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::core::clock::{Clock, ManualClock, Monotonic, Time};
 use crate::core::lock::host::{Owner, Owners, Parking, Words};
-use crate::core::lock::table::layout::{Cells, Head, Key, Meta, Part, State};
+use crate::core::lock::table::layout::{Cells, Field, Head, Key, Meta, Part, State};
 use crate::core::lock::table::wait::{Place, Step, Want};
 use crate::core::lock::table::{Layout, Table};
 use crate::core::lock::{Lease, LeaseError, MutexError, SlotMutexes, Wait};
@@ -128,10 +128,9 @@ impl World {
         self.cells().set_chain(slot, Some(self.layout.entries() + 3));
     }
 
-    /// Writes nonsense into the key of an entry.
-    pub fn garble(self: &Arc<World>, entry: u32) {
-        let cells = self.cells();
-        cells.set_field(entry, crate::core::lock::table::layout::Field::KeyLow, 0xdead_beef);
+    /// Writes another key into an entry.
+    pub fn set_key(self: &Arc<World>, entry: u32, key: &StoreKey) {
+        self.cells().set_field(entry, Field::KeyLow, Key::of(key).0[0]);
     }
 
     pub fn state(self: &Arc<World>, entry: u32) -> State {
