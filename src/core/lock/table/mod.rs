@@ -1,4 +1,5 @@
-//! The lease table: who holds which session, and who waits for it, in words shared by all processes.
+//! The lease table: who holds which session, and who waits for it, in words shared by all
+//! processes.
 //!
 //! ```text
 //! word   0  header   0 layout version   1 slots          2 overflow entries
@@ -7,28 +8,31 @@
 //!                   11 leases of the dead   12 overdue leases   13 lists rebuilt
 //!                   14 merged commits       15 ended without their mutex
 //!                   24 … 55 waits by length: bucket n counts those of 2^(n-1) to 2^n µs
-//!       64  slot 0   0 busy mark   1 list   2 tokens given   3 leases given   4 waiters   5 … 7 unused
+//!       64  slot 0   0 busy mark  1 list  2 tokens given  3 leases given  4 waiters  5 … 7 unused
 //!       72  slot 1   …
 //!           …
 //! 64 + 8s   entry 0  0 state (8 bits), slot (24), next in its list (32)      s: number of slots
-//!                    1 token    2, 3 first half of the store key   4 owner: pid (32), start time (32)
+//!                    1 token   2, 3 first half of the store key   4 owner: pid (32), start (32)
 //!                    5 signal (32), a waiter's hold in ms (32)     6 since (µs)   7 until (µs)
 //!           entry 1  …
 //! ```
 //!
-//! Lists name entries from 1, so that zero words are an empty table. Entry `n` below the number of slots
-//! is slot `n`'s own and in no list; the others go from the free list to a slot's list and back. So a
-//! session whose slot is otherwise idle is leased by filling one entry, without the free list.
+//! Lists name entries from 1, so that zero words are an empty table. Entry `n` below the number of
+//! slots is slot `n`'s own and in no list; the others go from the free list to a slot's list and
+//! back. So a session whose slot is otherwise idle is leased by filling one entry, without the free
+//! list.
 //!
-//! - A slot's words, and the entries in its list, change under its mutex; the free list under a mutex of
-//!   its own. Nobody holds two. In between, an entry is *detached* and its owner carries it.
-//! - Counters are added to without a mutex. A waiter looks at its own entry without one, and a waiter or
-//!   holder that cannot get the mutex gives its entry to nobody, whose entries are those of a dead owner.
-//! - A change of several words is made under the busy mark. Who finds it set rebuilds that list from the
-//!   entries: after every single store they say enough to keep what live processes hold.
+//! - A slot's words, and the entries in its list, change under its mutex; the free list under a
+//!   mutex of its own. Nobody holds two. In between, an entry is *detached* and its owner carries
+//!   it.
+//! - Counters are added to without a mutex. A waiter looks at its own entry without one, and a
+//!   waiter or holder that cannot get the mutex gives its entry to nobody, whose entries are those
+//!   of a dead owner.
+//! - A change of several words is made under the busy mark. Who finds it set rebuilds that list
+//!   from the entries: after every single store they say enough to keep what live processes hold.
 //! - Tokens of a slot rise, so the waiter with the lowest came first.
-//! - A lease goes from hand to hand: who ends one makes the oldest waiter its holder and wakes it. Death
-//!   wakes nobody, so a waiter looks every 250 ms whether those before it live.
+//! - A lease goes from hand to hand: who ends one makes the oldest waiter its holder and wakes it.
+//!   Death wakes nobody, so a waiter looks every 250 ms whether those before it live.
 
 mod free;
 mod layout;
@@ -143,16 +147,16 @@ where
         Table { cells, owners, clock, mutexes, waiting_here, most_here: u32::MAX }
     }
 
-    /// Lets at most `most` requests of this process wait, or a few more that come at one moment: the
-    /// process has other work for its threads. [`LeaseError::TooManyWaiters`] for the rest.
+    /// Lets at most `most` requests of this process wait, or a few more that come at one moment:
+    /// the process has other work for its threads. [`LeaseError::TooManyWaiters`] for the rest.
     pub fn with_waiters_here(mut self, most: u32) -> Self {
         self.most_here = most;
         self
     }
 
-    /// Gives an entry up whose mutex cannot be had: nobody's, it is recovered like that of the dead.
-    /// Should another process take the lease over at this very moment, it loses it and merges: better
-    /// than a session that nobody can have until its hold is over.
+    /// Gives an entry up whose mutex cannot be had: nobody's, it is recovered like that of the
+    /// dead. Should another process take the lease over at this very moment, it loses it and
+    /// merges: better than a session that nobody can have until its hold is over.
     fn disown(&self, entry: u32, token: u64) {
         if self.cells.token(entry) == token {
             self.cells.count(Count::Disowned);

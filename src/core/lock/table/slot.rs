@@ -29,9 +29,9 @@ pub(super) struct Survey {
 
 /// A slot whose mutex this thread holds.
 ///
-/// A change of one word needs no care: a kill leaves the old word or the new one. What takes more is
-/// done between [`Slot::mark`] and [`Slot::leave`], and in an order in which one key never has two
-/// holders; a kill in between leaves the mark, and whoever comes next rebuilds the list.
+/// A change of one word needs no care: a kill leaves the old word or the new one. What takes more
+/// is done between [`Slot::mark`] and [`Slot::leave`], and in an order in which one key never has
+/// two holders; a kill in between leaves the mark, and whoever comes next rebuilds the list.
 pub(super) struct Slot<'a, M, C> {
     pub(super) cells: &'a Cells<M>,
     clock: &'a C,
@@ -298,8 +298,8 @@ pub(super) fn end_of(now: Monotonic, hold: Option<Duration>) -> Monotonic {
     hold.map_or(NO_END, |hold| now.after(hold))
 }
 
-/// A waiter's hold waits with it, in the upper half of its signal word: milliseconds, at most 49 days,
-/// zero for none.
+/// A waiter's hold waits with it, in the upper half of its signal word: milliseconds, at most 49
+/// days, zero for none.
 fn hold_in_signal(hold: Option<Duration>) -> u64 {
     hold.map_or(0, |hold| hold.as_millis().clamp(1, u128::from(u32::MAX)) as u64)
 }

@@ -220,7 +220,8 @@ where
         step
     }
 
-    /// Whether the lease came, seen without the mutex: the entry has our token until its lease ends.
+    /// Whether the lease came, seen without the mutex: the entry has our token until its lease
+    /// ends.
     fn handed_over(&self, want: &Want, place: &Place) -> Option<Lease> {
         let meta = self.cells.meta(place.entry);
         let held = meta.state == State::Held && meta.slot == want.slot;

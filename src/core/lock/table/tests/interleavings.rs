@@ -1,5 +1,5 @@
-//! The steps of two or three processes in many orders, chosen by a scheduler. Every access to a shared
-//! word, every mutex and every sleep is a point where another may go on.
+//! The steps of two or three processes in many orders, chosen by a scheduler. Every access to a
+//! shared word, every mutex and every sleep is a point where another may go on.
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

@@ -1,5 +1,5 @@
-//! A process is killed before each single store of each operation. Whoever comes next has to find what
-//! the living hold, get what the dead held, and lose nothing.
+//! A process is killed before each single store of each operation. Whoever comes next has to find
+//! what the living hold, get what the dead held, and lose nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;

@@ -1,5 +1,5 @@
-//! Several processes played by one thread: they die when told to, time passes when told to, and every
-//! rule about mutexes is checked as they go.
+//! Several processes played by one thread: they die when told to, time passes when told to, and
+//! every rule about mutexes is checked as they go.
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -84,8 +84,8 @@ impl World {
         self.clock.advance(span);
     }
 
-    /// Runs `work` and kills the process when it wants to store for the time after `stores`. None if it
-    /// was killed.
+    /// Runs `work` and kills the process when it wants to store for the time after `stores`. None
+    /// if it was killed.
     pub fn with_fuse<R>(&self, pid: u32, stores: usize, work: impl FnOnce() -> R) -> Option<R> {
         *self.fuse.lock().unwrap() = Some((pid, stores));
         let result = catch_unwind(AssertUnwindSafe(work));
