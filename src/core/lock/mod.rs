@@ -37,8 +37,8 @@ impl fmt::Display for MutexError {
 
 impl std::error::Error for MutexError {}
 
-/// The pool of slot mutexes, and one more with the index [`SlotMutexes::count`] for what belongs to no
-/// slot: the lease table's free list. Not re-entrant: a thread holds at most one at a time.
+/// The pool of slot mutexes, and one more with the index [`SlotMutexes::count`] for what belongs to
+/// no slot: the lease table's free list. Not re-entrant: a thread holds at most one at a time.
 pub trait SlotMutexes: Send + Sync {
     /// How many slots there are; at least 1, the same in every process.
     fn count(&self) -> u32;

@@ -90,8 +90,8 @@ where
         holders
     }
 
-    /// What the entry holds; none if that changed while it was read. Whoever fills an entry sets its
-    /// token first and its state last.
+    /// What the entry holds; none if that changed while it was read. Whoever fills an entry sets
+    /// its token first and its state last.
     fn holder(&self, entry: u32) -> Option<Holder> {
         let (meta, token) = (self.cells.meta(entry), self.cells.token(entry));
         if meta.state != State::Held {
