@@ -155,6 +155,8 @@ pub unsafe fn child_init(pool: *mut sys::apr_pool_t, main: *mut sys::server_rec)
     let here = Processes::here();
     let table = LeaseTable::open(plan.kept.layout, memory, here, SystemClock, Arc::clone(&mutexes));
     let leases = match table {
+        // Of a child's threads at least half go on serving those who wait for nobody.
+        Ok(leases) if host::threads() > 1 => leases.with_waiters_here(host::threads() / 2),
         Ok(leases) => leases,
         Err(problem) => return say(main, Level::Error, &problem.to_string()),
     };
