@@ -1,7 +1,7 @@
 //! The harness: real servers, a visitor, waits, and an audit of what servers log.
 //!
-//! A test begins with [`Server::builder`]. Write tests as functions of an [`Mpm`] or a [`Target`] and
-//! let [`mpm_tests`](crate::mpm_tests) or [`target_tests`](crate::target_tests) make the tests.
+//! A test begins with [`Server::builder`]. Write tests as functions of an [`Mpm`] or a [`Target`]
+//! and let [`mpm_tests`](crate::mpm_tests) or [`target_tests`](crate::target_tests) make the tests.
 
 // Each test file uses a part of this.
 #![allow(dead_code, unused_imports)]

@@ -281,9 +281,10 @@ impl Server {
         self.httpd.addresses().into_iter().find(answers).map(Some).ok_or(())
     }
 
-    /// Writes the configuration of a next generation; its access log is returned. Every child of the
-    /// generation has that file open and no other child has: so generations are told apart. Their
-    /// pids and times do not tell, for httpd may start another old child until it sees the signal.
+    /// Writes the configuration of a next generation; its access log is returned. Every child of
+    /// the generation has that file open and no other child has: so generations are told apart.
+    /// Their pids and times do not tell, for httpd may start another old child until it sees the
+    /// signal.
     fn write_conf(&self) -> String {
         let generation = self.generation.fetch_add(1, Ordering::Relaxed);
         let access_log = format!("logs/access-{generation}.log");
@@ -311,8 +312,8 @@ impl Server {
         assert!(self.httpd.runs(), "httpd ended:\n{}", log::tail(&self.error_log(), 60));
     }
 
-    /// Lets children come up before they are told to go: httpd's threaded children may crash if they
-    /// are ended while they start their threads.
+    /// Lets children come up before they are told to go: httpd's threaded children may crash if
+    /// they are ended while they start their threads.
     fn settle(&self) {
         let threads = self.builder.threads_of_child();
         let has_them =
