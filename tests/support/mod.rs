@@ -28,6 +28,7 @@ pub use self::client::{Client, Jar, Request, Response, Wire};
 pub use self::layout::{SERVER_USER, ids_of, is_root};
 pub use self::mpm::Mpm;
 pub use self::parallel::parallel;
+pub use self::ports::Port;
 pub use self::server::{ConfigTest, Refusal, Server};
 pub use self::target::Target;
 pub use self::wait::{wait, wait_for, wait_value};

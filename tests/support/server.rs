@@ -23,6 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What httpd logs when a generation is in service, whatever the level.
 const IN_SERVICE: &str = "resuming normal operations";
 
+/// What httpd prints if another process listens on its port.
+const PORT_TAKEN: &str = "could not bind to address";
+
 /// A running httpd. Dropping it ends all its processes and fails the test if the error log holds
 /// trouble that was not announced.
 pub struct Server {
@@ -66,10 +69,21 @@ impl Builder {
         }
     }
 
-    /// Starts it and waits until it serves or ends.
+    /// Starts it and waits until it serves or ends. If somebody else was quicker to listen on its port
+    /// it is tried again on another one.
     pub fn try_start(self) -> Result<Server, Refusal> {
+        for _ in 0..3 {
+            match self.clone().start_on(Port::reserve()) {
+                Err(refusal) if refusal.output.contains(PORT_TAKEN) => {}
+                result => return result,
+            }
+        }
+        self.start_on(Port::reserve())
+    }
+
+    /// Starts it on `port`, with no second try.
+    pub fn start_on(self, port: Port) -> Result<Server, Refusal> {
         let layout = self.lay_out();
-        let port = Port::reserve();
         let httpd = self.target.httpd(&layout, port.number());
         let address = ([127, 0, 0, 1], port.number()).into();
         let mut server = Server {
