@@ -58,8 +58,10 @@ fn offered(request: Request<'_>) -> Vec<Request<'_>> {
 /// Takes over what one record's handler has written, and brings its notes and offer up to date.
 pub fn look(request: Request<'_>) -> Result<Applied, Failure> {
     let Some(slot) = tree::slot(request) else { return Ok(Applied::default()) };
-    let Some(offer) = slot.offer.borrow().clone() else { return Ok(Applied::default()) };
-    let look = Look::at(&offer, request.notes().iter());
+    let look = match &*slot.offer.borrow() {
+        None => return Ok(Applied::default()),
+        Some(offer) => Look::at(offer, request.notes().iter()),
+    };
     if look.is_empty() {
         return Ok(Applied::default());
     }
