@@ -1,4 +1,5 @@
 //! Tests against a real httpd. One binary, so that the harness is built once.
 
+mod guards;
 mod harness;
 mod support;

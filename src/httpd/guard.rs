@@ -1,6 +1,9 @@
 //! The border that no panic crosses: unwinding into C would abort the child with all its connections.
 
+use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::request::Request;
 
 /// Runs an entry point's body. After a panic `fallback` is the answer; what it does (logging, a status)
 /// must not panic.
@@ -15,6 +18,16 @@ pub fn guarded<T>(body: impl FnOnce() -> T, fallback: impl FnOnce() -> T) -> T {
 pub fn quiet_panics() {
     std::panic::set_hook(Box::new(|_| {}));
 }
+
+/// Panics in a debug build if the note `session-store-trip` names this entry point: how
+/// tests see that no panic gets past the guard. Does nothing in a release build.
+pub fn trip(request: Request<'_>, entry: &str) {
+    if cfg!(debug_assertions) && request.notes().get(TRIP) == Some(entry.as_bytes()) {
+        panic!("tripped at {entry}");
+    }
+}
+
+const TRIP: &CStr = c"session-store-trip";
 
 #[cfg(test)]
 mod tests {

@@ -30,7 +30,7 @@ pub enum Level {
 pub unsafe fn server(level: Level, server: *const sys::server_rec, text: Arguments<'_>) {
     let line = line(text);
     // A line written while the configuration is read goes to the terminal as well.
-    let level = level as i32 | sys::APLOG_STARTUP as i32 * i32::from(server.is_null());
+    let level = level as i32 | (sys::APLOG_STARTUP as i32 * i32::from(server.is_null()));
     // SAFETY: the caller vouches for the server, `line` outlives the call.
     unsafe { sys::shim_log_server(level, 0, server, line.as_ptr()) }
 }

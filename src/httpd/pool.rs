@@ -80,8 +80,10 @@ pub fn array(pool: Pool, items: Vec<*const c_char>) -> *const sys::apr_array_hea
         sys::apr_array_make(pool.as_ptr(), count.max(1), size_of::<*const c_char>() as i32)
     };
     for item in items {
-        // SAFETY: the array was made for elements of this size; APR returns room for one more.
-        unsafe { *sys::apr_array_push(array).cast() = item };
+        // SAFETY: the array was just made.
+        let room = unsafe { sys::apr_array_push(array) };
+        // SAFETY: APR returned room for one more element, and elements are pointers.
+        unsafe { room.cast::<*const c_char>().write(item) };
     }
     array
 }

@@ -101,30 +101,35 @@ impl<'r> Request<'r> {
 
     /// The handler's name, if one was named or decided upon.
     pub fn handler(self) -> Option<&'r [u8]> {
-        bytes_of(self.record().handler)
+        // SAFETY: a string of a live record.
+        unsafe { bytes_of(self.record().handler) }
     }
 
     /// The file that the request was mapped to.
     pub fn filename(self) -> Option<&'r [u8]> {
-        bytes_of(self.record().filename)
+        // SAFETY: a string of a live record.
+        unsafe { bytes_of(self.record().filename) }
     }
 
     /// The query string.
     pub fn query(self) -> Option<&'r [u8]> {
-        bytes_of(self.record().args)
+        // SAFETY: a string of a live record.
+        unsafe { bytes_of(self.record().args) }
     }
 
     /// The client's address as mod_remoteip left it.
     pub fn client_address(self) -> &'r str {
-        let text = bytes_of(self.record().useragent_ip).unwrap_or_default();
-        std::str::from_utf8(text).unwrap_or_default()
+        // SAFETY: a string of a live record.
+        let text = unsafe { bytes_of(self.record().useragent_ip) };
+        std::str::from_utf8(text.unwrap_or_default()).unwrap_or_default()
     }
 
     /// Whether the scheme is `https`, as far as httpd knows (`ap_http_scheme`).
     pub fn is_https(self) -> bool {
         // SAFETY: a live record; the answer is a literal or lives in its pool.
         let scheme = unsafe { sys::shim_scheme(self.raw) };
-        bytes_of(scheme) == Some(b"https")
+        // SAFETY: as above.
+        unsafe { bytes_of(scheme) == Some(b"https") }
     }
 
     /// The server or virtual host.

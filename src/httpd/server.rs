@@ -28,25 +28,30 @@ fn state(query: u32) -> i32 {
 
 /// How many requests the server can work on at a time.
 pub fn workers() -> u32 {
-    let ask = |query: u32| {
-        let mut answer = 0;
-        // SAFETY: the MPM writes a number.
-        let status = unsafe { sys::ap_mpm_query(query as i32, &mut answer) };
-        if status == 0 { u32::try_from(answer).unwrap_or(1).max(1) } else { 1 }
-    };
-    ask(sys::AP_MPMQ_MAX_DAEMONS).saturating_mul(ask(sys::AP_MPMQ_MAX_THREADS))
+    ask_mpm(sys::AP_MPMQ_MAX_DAEMONS).saturating_mul(threads())
+}
+
+/// How many requests one child can work on at a time.
+pub fn threads() -> u32 {
+    ask_mpm(sys::AP_MPMQ_MAX_THREADS)
+}
+
+fn ask_mpm(query: u32) -> u32 {
+    let mut answer = 0;
+    // SAFETY: the MPM writes a number.
+    let status = unsafe { sys::ap_mpm_query(query as i32, &mut answer) };
+    if status == 0 { u32::try_from(answer).unwrap_or(1).max(1) } else { 1 }
 }
 
 /// User and group that children run as.
 pub fn child_owner() -> (u32, u32) {
-    // SAFETY: asks for numbers.
-    let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
-    if uid != 0 {
-        return (uid, gid);
+    let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
+    if !uid.is_root() {
+        return (uid.as_raw(), gid.as_raw());
     }
-    let unixd = &raw const sys::ap_unixd_config;
-    // SAFETY: httpd's record, filled when the configuration was read.
-    unsafe { ((*unixd).user_id, (*unixd).group_id) }
+    // SAFETY: httpd's record, filled when the configuration was read and not written afterwards.
+    let unixd = unsafe { sys::ap_unixd_config };
+    (unixd.user_id, unixd.group_id)
 }
 
 /// A path made absolute: below `ServerRoot` if it is relative.
@@ -55,8 +60,11 @@ pub fn below_root(path: &str) -> Result<String, String> {
         return Ok(path.to_owned());
     }
     // SAFETY: httpd's own string, set before a configuration is read.
-    let root = bytes_of(unsafe { sys::ap_server_root }).unwrap_or_default();
-    let root = std::str::from_utf8(root).map_err(|_| "ServerRoot is not UTF-8".to_owned())?;
+    let root = unsafe { sys::ap_server_root };
+    // SAFETY: as above; it stays for the life of the process.
+    let root = unsafe { bytes_of(root) };
+    let root = std::str::from_utf8(root.unwrap_or_default())
+        .map_err(|_| "ServerRoot is not UTF-8".to_owned())?;
     Ok(format!("{}/{path}", root.trim_end_matches('/')))
 }
 
@@ -65,8 +73,10 @@ pub fn below_root(path: &str) -> Result<String, String> {
 /// # Safety
 /// `main` is httpd's main server.
 pub unsafe fn process_pool(main: *const sys::server_rec) -> *mut sys::apr_pool_t {
-    // SAFETY: the caller vouches for the server; its process record lives as long as the process.
-    unsafe { (*(*main).process).pool }
+    // SAFETY: the caller vouches for the server.
+    let process = unsafe { (*main).process };
+    // SAFETY: the process record lives as long as the process.
+    unsafe { (*process).pool }
 }
 
 /// A pointer that survives restarts, null at first.
@@ -105,8 +115,9 @@ pub unsafe fn configured_names() -> Vec<Named> {
         if is(node, b"ServerName") {
             names.extend(named(node, None));
         } else if is(node, b"<VirtualHost") {
-            let file = bytes_of(node.filename).unwrap_or_default().to_vec();
-            let place = (file, node.line_num as u32);
+            // SAFETY: strings of a live node.
+            let file = unsafe { bytes_of(node.filename) };
+            let place = (file.unwrap_or_default().to_vec(), node.line_num as u32);
             let mut inner = node.first_child.cast_const();
             // SAFETY: as above.
             while let Some(child) = unsafe { inner.as_ref() } {
@@ -122,12 +133,14 @@ pub unsafe fn configured_names() -> Vec<Named> {
 }
 
 fn is(node: &sys::ap_directive_t, name: &[u8]) -> bool {
-    bytes_of(node.directive).is_some_and(|found| found.eq_ignore_ascii_case(name))
+    // SAFETY: strings of a live node.
+    unsafe { bytes_of(node.directive) }.is_some_and(|found| found.eq_ignore_ascii_case(name))
 }
 
 /// The host in `ServerName [scheme://]host[:port]`.
 fn named(node: &sys::ap_directive_t, at: Option<(Vec<u8>, u32)>) -> Option<Named> {
-    let text = std::str::from_utf8(bytes_of(node.args)?).ok()?;
+    // SAFETY: strings of a live node.
+    let text = std::str::from_utf8(unsafe { bytes_of(node.args) }?).ok()?;
     let text = text.trim().trim_matches('"');
     let host = text.rsplit_once("://").map_or(text, |(_, host)| host);
     let end = match host.rfind(']') {
@@ -138,19 +151,28 @@ fn named(node: &sys::ap_directive_t, at: Option<(Vec<u8>, u32)>) -> Option<Named
     (!name.is_empty()).then_some(Named { at, name })
 }
 
+/// Where a virtual host begins: file and line. None for the main server.
+///
+/// # Safety
+/// `server` is one of httpd's that lives for `'s`.
+unsafe fn place_of<'s>(server: *const sys::server_rec) -> Option<(&'s [u8], u32)> {
+    // SAFETY: the caller vouches for the server.
+    let server = unsafe { &*server };
+    // SAFETY: a string of a live server.
+    let file = unsafe { bytes_of(server.defn_name) };
+    (server.is_virtual != 0).then_some((file.unwrap_or_default(), server.defn_line_number))
+}
+
 /// The configured name of a server.
 ///
 /// # Safety
 /// `server` is one of httpd's that lives.
-pub unsafe fn name_in<'n>(names: &'n [Named], server: *const sys::server_rec) -> Option<&'n str> {
-    // SAFETY: the caller vouches for the server.
-    let (is_virtual, file, line) =
-        unsafe { ((*server).is_virtual, (*server).defn_name, (*server).defn_line_number) };
-    let found = names.iter().find(|named| match &named.at {
-        None => is_virtual == 0,
-        Some((at, number)) => is_virtual != 0 && bytes_of(file) == Some(at) && *number == line,
-    });
-    found.map(|named| named.name.as_str())
+pub unsafe fn name_in(names: &[Named], server: *const sys::server_rec) -> Option<&str> {
+    // SAFETY: as the caller says.
+    let place = unsafe { place_of(server) };
+    let at =
+        |named: &&Named| named.at.as_ref().map(|(file, line)| (file.as_slice(), *line)) == place;
+    names.iter().find(at).map(|named| named.name.as_str())
 }
 
 /// "virtual host at FILE:LINE", or "the server".
@@ -158,13 +180,9 @@ pub unsafe fn name_in<'n>(names: &'n [Named], server: *const sys::server_rec) ->
 /// # Safety
 /// As [`name_in`].
 pub unsafe fn describe(server: *const sys::server_rec) -> String {
-    // SAFETY: the caller vouches for the server.
-    let (is_virtual, file, line) =
-        unsafe { ((*server).is_virtual, (*server).defn_name, (*server).defn_line_number) };
-    match bytes_of(file) {
-        Some(file) if is_virtual != 0 => {
-            format!("virtual host at {}:{line}", String::from_utf8_lossy(file))
-        }
-        _ => "the server".to_owned(),
+    // SAFETY: as the caller says.
+    match unsafe { place_of(server) } {
+        Some((file, line)) => format!("virtual host at {}:{line}", String::from_utf8_lossy(file)),
+        None => "the server".to_owned(),
     }
 }

@@ -26,7 +26,8 @@ impl<'r> Table<'r> {
     pub fn get(self, name: &CStr) -> Option<&'r [u8]> {
         // SAFETY: the table lives (constructor).
         let value = unsafe { sys::apr_table_get(self.raw, name.as_ptr()) };
-        bytes_of(value)
+        // SAFETY: a table's strings live as long as it does unchanged.
+        unsafe { bytes_of(value) }
     }
 
     /// Replaces every value of `name`.
@@ -54,7 +55,13 @@ impl<'r> Table<'r> {
 
     /// Names and values in order. The table must not change while they are gone through.
     pub fn iter(self) -> impl Iterator<Item = (&'r [u8], &'r [u8])> {
-        self.entries().iter().filter_map(|entry| Some((bytes_of(entry.key)?, bytes_of(entry.val)?)))
+        self.entries().iter().filter_map(|entry| {
+            // SAFETY: a table's strings live as long as it does unchanged.
+            let name = unsafe { bytes_of(entry.key) }?;
+            // SAFETY: as above.
+            let value = unsafe { bytes_of(entry.val) }?;
+            Some((name, value))
+        })
     }
 
     /// All values of `name`.
@@ -66,8 +73,7 @@ impl<'r> Table<'r> {
     }
 
     fn entries(self) -> &'r [sys::apr_table_entry_t] {
-        // SAFETY: the table lives; its elements are an APR array.
-        let array = unsafe { &*sys::apr_table_elts(self.raw) };
+        let array = self.array();
         if array.nelts <= 0 || array.elts.is_null() {
             return &[];
         }
@@ -75,19 +81,28 @@ impl<'r> Table<'r> {
         unsafe { std::slice::from_raw_parts(array.elts.cast(), array.nelts as usize) }
     }
 
+    /// A table begins with the array of its entries.
+    fn array(self) -> &'r sys::apr_array_header_t {
+        // SAFETY: the table lives.
+        let array = unsafe { sys::apr_table_elts(self.raw) };
+        // SAFETY: as above; the array is part of it.
+        unsafe { &*array }
+    }
+
     fn pool(self) -> Pool {
-        // SAFETY: a table begins with its array, whose pool is the one it lives in.
-        let pool = unsafe { (*sys::apr_table_elts(self.raw)).pool };
         // SAFETY: the pool of a live table lives.
-        unsafe { Pool::from_raw(pool) }
+        unsafe { Pool::from_raw(self.array().pool) }
     }
 }
 
 /// The bytes of a C string, none for null.
-pub fn bytes_of<'r>(text: *const c_char) -> Option<&'r [u8]> {
+///
+/// # Safety
+/// `text` is null or a string that ends in NUL and lives, unchanged, for `'r`.
+pub unsafe fn bytes_of<'r>(text: *const c_char) -> Option<&'r [u8]> {
     if text.is_null() {
         return None;
     }
-    // SAFETY: not null, and httpd's tables hold strings that end in NUL and live as long as the table.
+    // SAFETY: not null; the caller vouches for the rest.
     Some(unsafe { CStr::from_ptr(text) }.to_bytes())
 }

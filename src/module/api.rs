@@ -21,7 +21,7 @@ use crate::core::session::{Access, Services, Session, SessionError};
 use crate::httpd::request::Request;
 use crate::httpd::sys::{
     SESSION_STORE_READ, SESSION_STORE_VERSION, SESSION_STORE_WRITE, apr_array_header_t,
-    apr_interval_time_t, apr_size_t, apr_status_t, apr_time_t, request_rec,
+    apr_int64_t, apr_interval_time_t, apr_size_t, apr_status_t, apr_time_t, request_rec,
 };
 use crate::httpd::{pool, table::bytes_of};
 
@@ -32,6 +32,9 @@ pub extern "C" fn session_store_version() -> c_int {
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_open(r: *mut request_rec, mode: c_int) -> apr_status_t {
     call(r, |request| {
@@ -67,6 +70,21 @@ fn with<T>(
     outcome.map_err(|failure| code(request, &failure))
 }
 
+/// Runs `body` with a session that need not be held to be looked at: one that its handler let go is
+/// shown as it was then.
+fn look<T>(
+    request: Request<'_>,
+    body: impl FnOnce(&mut Session, &Services<'_>) -> Result<T, SessionError>,
+) -> Result<T, apr_status_t> {
+    let outcome = tree::with(request, |session, services| {
+        if !session.is_readable() {
+            session.open(services, Access::Write)?;
+        }
+        body(session, services)
+    });
+    outcome.map_err(|failure| code(request, &failure))
+}
+
 /// Runs `body`, which changes the session as a whole, and brings the notes of running handlers up to
 /// date.
 fn change(
@@ -82,7 +100,8 @@ fn change(
 
 /// Reads a key; none if the pointer is null or the text no key.
 fn key_at(key: *const c_char) -> Result<Key, apr_status_t> {
-    bytes_of(key).and_then(Key::from_bytes).ok_or(CODES.invalid)
+    // SAFETY: the header asks for a C string.
+    unsafe { bytes_of(key) }.and_then(Key::from_bytes).ok_or(CODES.invalid)
 }
 
 /// The place a result goes to.
@@ -96,6 +115,9 @@ fn copied(request: Request<'_>, bytes: &[u8]) -> *const c_char {
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_get(
     r: *mut request_rec,
@@ -104,7 +126,7 @@ pub unsafe extern "C" fn session_store_get(
 ) -> apr_status_t {
     call(r, |request| {
         let (key, out) = (key_at(key)?, place_for(value)?);
-        let found = with(request, |session, _| {
+        let found = look(request, |session, _| {
             Ok(session.get(&key).map(|v| (v.contains(&0), copied(request, v))))
         })?;
         match found {
@@ -119,13 +141,17 @@ pub unsafe extern "C" fn session_store_get(
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_set(
     r: *mut request_rec,
     key: *const c_char,
     value: *const c_char,
 ) -> apr_status_t {
-    call(r, |request| set(request, &key_at(key)?, bytes_of(value)))
+    // SAFETY: the header asks for a C string.
+    call(r, |request| set(request, &key_at(key)?, unsafe { bytes_of(value) }))
 }
 
 fn set(request: Request<'_>, key: &Key, value: Option<&[u8]>) -> Result<(), apr_status_t> {
@@ -138,6 +164,9 @@ fn set(request: Request<'_>, key: &Key, value: Option<&[u8]>) -> Result<(), apr_
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_get_bytes(
     r: *mut request_rec,
@@ -147,7 +176,7 @@ pub unsafe extern "C" fn session_store_get_bytes(
 ) -> apr_status_t {
     call(r, |request| {
         let (key, data, len) = (key_at(key)?, place_for(data)?, place_for(len)?);
-        let found = with(request, |session, _| {
+        let found = look(request, |session, _| {
             Ok(session.get(&key).map(|value| (copied(request, value), value.len())))
         })?;
         let (bytes, count) = found.ok_or(CODES.not_found)?;
@@ -158,6 +187,9 @@ pub unsafe extern "C" fn session_store_get_bytes(
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_set_bytes(
     r: *mut request_rec,
@@ -170,14 +202,18 @@ pub unsafe extern "C" fn session_store_set_bytes(
         if data.is_null() {
             return if len == 0 { set(request, &key, None) } else { Err(CODES.invalid) };
         }
-        let len = usize::try_from(len).ok().filter(|len| *len <= isize::MAX as usize);
-        let len = len.ok_or(CODES.invalid)?;
-        // SAFETY: not null; the header asks for `len` readable bytes.
+        if isize::try_from(len).is_err() {
+            return Err(CODES.invalid);
+        }
+        // SAFETY: not null, no longer than memory can be; the header asks for `len` readable bytes.
         set(request, &key, Some(unsafe { std::slice::from_raw_parts(data.cast(), len) }))
     })
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_keys(
     r: *mut request_rec,
@@ -185,7 +221,7 @@ pub unsafe extern "C" fn session_store_keys(
 ) -> apr_status_t {
     call(r, |request| {
         let out = place_for(keys)?;
-        let names = with(request, |session, _| {
+        let names = look(request, |session, _| {
             Ok(session.iter().map(|(key, _)| copied(request, key.as_str().as_bytes())).collect())
         })?;
         *out = pool::array(request.anchor().pool(), names);
@@ -201,13 +237,16 @@ fn text(
 ) -> apr_status_t {
     call(r, |request| {
         let out = place_for(out)?;
-        let text = with(request, read)?;
+        let text = look(request, read)?;
         *out = text.map_or(std::ptr::null(), |text| copied(request, text.as_bytes()));
         Ok(())
     })
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_id(
     r: *mut request_rec,
@@ -229,6 +268,9 @@ pub unsafe extern "C" fn session_store_id(
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_reason(
     r: *mut request_rec,
@@ -238,6 +280,9 @@ pub unsafe extern "C" fn session_store_reason(
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_user(
     r: *mut request_rec,
@@ -247,6 +292,9 @@ pub unsafe extern "C" fn session_store_user(
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_is_new(
     r: *mut request_rec,
@@ -254,12 +302,15 @@ pub unsafe extern "C" fn session_store_is_new(
 ) -> apr_status_t {
     call(r, |request| {
         let out = place_for(is_new)?;
-        *out = c_int::from(with(request, |session, _| Ok(session.is_new()))?);
+        *out = c_int::from(look(request, |session, _| Ok(session.is_new()))?);
         Ok(())
     })
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_exists(
     r: *mut request_rec,
@@ -281,13 +332,16 @@ fn time(
 ) -> apr_status_t {
     call(r, |request| {
         let out = place_for(out)?;
-        let time = with(request, |session, services| Ok(read(session, services)))?;
+        let time = look(request, |session, services| Ok(read(session, services)))?;
         *out = apr_time_t::try_from(time.0).unwrap_or(apr_time_t::MAX);
         Ok(())
     })
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_created(
     r: *mut request_rec,
@@ -297,6 +351,9 @@ pub unsafe extern "C" fn session_store_created(
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_accessed(
     r: *mut request_rec,
@@ -306,6 +363,9 @@ pub unsafe extern "C" fn session_store_accessed(
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_timeout(
     r: *mut request_rec,
@@ -315,6 +375,9 @@ pub unsafe extern "C" fn session_store_timeout(
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_set_timeout(
     r: *mut request_rec,
@@ -330,6 +393,9 @@ pub unsafe extern "C" fn session_store_set_timeout(
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_set_user(
     r: *mut request_rec,
@@ -345,12 +411,14 @@ pub unsafe extern "C" fn session_store_set_user(
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_save(r: *mut request_rec) -> apr_status_t {
     call(r, |request| {
-        match with(request, |session, services| session.save(services))? {
-            Some(line) => answer::set_cookie(request, &line),
-            None => {}
+        if let Some(line) = with(request, |session, services| session.save(services))? {
+            answer::set_cookie(request, &line);
         }
         notes::refresh_all(request);
         Ok(())
@@ -358,6 +426,9 @@ pub unsafe extern "C" fn session_store_save(r: *mut request_rec) -> apr_status_t
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_reload(r: *mut request_rec) -> apr_status_t {
     change(r, |session, services| {
@@ -368,25 +439,112 @@ pub unsafe extern "C" fn session_store_reload(r: *mut request_rec) -> apr_status
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_revert(r: *mut request_rec) -> apr_status_t {
     change(r, |session, _| session.revert())
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_delete(r: *mut request_rec) -> apr_status_t {
     change(r, |session, _| session.delete())
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_invalidate(r: *mut request_rec) -> apr_status_t {
     change(r, |session, _| session.invalidate())
 }
 
 /// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_regenerate(r: *mut request_rec) -> apr_status_t {
     change(r, |session, _| session.regenerate())
+}
+
+/// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn session_store_add(
+    r: *mut request_rec,
+    key: *const c_char,
+    delta: apr_int64_t,
+    sum: *mut apr_int64_t,
+) -> apr_status_t {
+    call(r, |request| {
+        let (key, out) = (key_at(key)?, place_for(sum)?);
+        let total = with(request, |session, services| session.add(services, &key, delta))?;
+        notes::write_through(request, key.as_str(), Some(total.to_string().as_bytes()));
+        *out = total;
+        Ok(())
+    })
+}
+
+/// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn session_store_lock(r: *mut request_rec) -> apr_status_t {
+    change_unopened(r, |session, services| session.lock(services, true))
+}
+
+/// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn session_store_trylock(r: *mut request_rec) -> apr_status_t {
+    match change_unopened(r, |session, services| session.lock(services, false)) {
+        status if status == CODES.time_up => CODES.busy,
+        status => status,
+    }
+}
+
+/// Runs `body`, which opens the session itself.
+fn change_unopened(
+    r: *mut request_rec,
+    body: impl FnOnce(&mut Session, &Services<'_>) -> Result<(), SessionError>,
+) -> apr_status_t {
+    call(r, |request| {
+        let outcome = tree::with(request, body).map_err(|failure| code(request, &failure));
+        notes::refresh_all(request);
+        outcome
+    })
+}
+
+/// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn session_store_unlock(r: *mut request_rec) -> apr_status_t {
+    call(r, |request| {
+        let unlocked = tree::with(request, |session, services| {
+            if !session.is_open() || !session.unlock() {
+                return Ok(None);
+            }
+            let saved = session.save(services);
+            session.let_go(services);
+            saved
+        });
+        if let Some(line) = unlocked.map_err(|failure| code(request, &failure))? {
+            answer::set_cookie(request, &line);
+        }
+        Ok(())
+    })
 }

@@ -2,8 +2,9 @@
 
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr::null;
+use std::sync::Arc;
 
-use super::config::{Section, position, server_config};
+use super::config::{Section, position, server_config_mut};
 use crate::core::config::{DIRECTIVES, Directive, Origin, Place, Target};
 use crate::httpd::guard::guarded;
 use crate::httpd::pool::Pool;
@@ -17,7 +18,7 @@ const WORDS_MAX: usize = 64;
 /// Names and help as C strings.
 static NAMES: [[u8; 48]; COUNT] = texts(Column::Name);
 static HELP: [[u8; 160]; COUNT] = texts(Column::Help);
-static COMMANDS: Commands = Commands(rows());
+static COMMANDS: Commands = Commands { _rows: rows() };
 
 #[derive(Clone, Copy)]
 enum Column {
@@ -26,7 +27,11 @@ enum Column {
 }
 
 /// One row for each directive and an empty one that ends the table.
-struct Commands([sys::command_rec; COUNT + 1]);
+#[repr(transparent)]
+struct Commands {
+    /// Read by httpd through the pointer of [`table`].
+    _rows: [sys::command_rec; COUNT + 1],
+}
 
 // SAFETY: the table is constant; its pointers lead to other constants.
 unsafe impl Sync for Commands {}
@@ -105,7 +110,7 @@ unsafe extern "C" fn directive(
 
 fn run(
     command: &mut sys::cmd_parms,
-    place: *mut Place,
+    place: *mut Arc<Place>,
     arguments: *const c_char,
 ) -> Result<(), String> {
     // SAFETY: the row that httpd found the directive by.
@@ -118,14 +123,15 @@ fn run(
     let outcome = if row.is_for_server() {
         global_only(command)?;
         // SAFETY: the configuration is being read, by this thread alone.
-        let config = unsafe { server_config(command.server) };
+        let config = unsafe { server_config_mut(command.server) };
         row.apply(Target::Server(&mut config.settings), &words, origin)
     } else {
         if !origin.htaccess {
             note_section(command, place);
         }
         // SAFETY: the settings of this section, made by `create_place`; nobody else uses them now.
-        row.apply(Target::Place(unsafe { &mut *place }), &words, origin)
+        let place = Arc::make_mut(unsafe { &mut *place });
+        row.apply(Target::Place(place), &words, origin)
     };
     outcome.map_err(|problem| format!("{} {problem}", row.name))
 }
@@ -136,7 +142,9 @@ fn words(command: &sys::cmd_parms, arguments: *const c_char) -> Result<Vec<Strin
     loop {
         // SAFETY: `rest` points into the C string httpd handed over; the word is copied to the pool.
         let word = unsafe { sys::ap_getword_conf(command.temp_pool, &mut rest) };
-        let Some(word) = bytes_of(word).filter(|word| !word.is_empty()) else { return Ok(words) };
+        // SAFETY: as above.
+        let word = unsafe { bytes_of(word) };
+        let Some(word) = word.filter(|word| !word.is_empty()) else { return Ok(words) };
         if words.len() == WORDS_MAX {
             return Err(format!("more than {WORDS_MAX} arguments"));
         }
@@ -148,16 +156,17 @@ fn words(command: &sys::cmd_parms, arguments: *const c_char) -> Result<Vec<Strin
 fn global_only(command: &mut sys::cmd_parms) -> Result<(), String> {
     // SAFETY: httpd's own record.
     let problem = unsafe { sys::ap_check_cmd_context(command, sys::GLOBAL_ONLY) };
-    match bytes_of(problem) {
+    // SAFETY: null or a text of httpd's.
+    match unsafe { bytes_of(problem) } {
         None => Ok(()),
         Some(text) => Err(String::from_utf8_lossy(text).into_owned()),
     }
 }
 
 /// Remembers the section for the configuration test.
-fn note_section(command: &sys::cmd_parms, place: *const Place) {
+fn note_section(command: &sys::cmd_parms, place: *const Arc<Place>) {
     // SAFETY: the configuration is being read, by this thread alone.
-    let config = unsafe { server_config(command.server) };
+    let config = unsafe { server_config_mut(command.server) };
     if config.sections.iter().all(|section| section.place != place) {
         // SAFETY: the directive that is being executed.
         let at = unsafe { position(command.directive) };

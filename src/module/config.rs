@@ -1,4 +1,5 @@
 //! Settings in httpd's keeping: one [`Place`] for each section, one [`ServerConfig`] for each server.
+//! Places are shared, so that a session takes one along without a copy.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use crate::httpd::sys;
 /// A section in which a directive of ours was read: for the configuration test.
 pub struct Section {
     /// Its settings, in the configuration's pool.
-    pub place: *const Place,
+    pub place: *const Arc<Place>,
     /// Where the first directive in it was read.
     pub at: String,
 }
@@ -35,7 +36,7 @@ pub struct ServerConfig {
 pub unsafe extern "C" fn create_place(pool: *mut sys::apr_pool_t, _: *mut c_char) -> *mut c_void {
     // SAFETY: httpd hands over a pool that lives as long as the settings are used.
     let pool = unsafe { Pool::from_raw(pool) };
-    pool.keep(Place::default()).cast()
+    pool.keep(Arc::new(Place::default())).cast()
 }
 
 /// Settings of a section within another.
@@ -45,11 +46,13 @@ pub unsafe extern "C" fn merge_places(
     over: *mut c_void,
 ) -> *mut c_void {
     // SAFETY: both were made by `create_place` or here and live in pools that httpd has not cleared.
-    let (base, over) = unsafe { (&*base.cast::<Place>(), &*over.cast::<Place>()) };
+    let base = unsafe { &*base.cast::<Arc<Place>>() };
+    // SAFETY: as above.
+    let over = unsafe { &*over.cast::<Arc<Place>>() };
     // SAFETY: as in `create_place`.
     let pool = unsafe { Pool::from_raw(pool) };
     let merged = guarded(|| Place::merge(base, over), Place::default);
-    pool.keep(merged).cast()
+    pool.keep(Arc::new(merged)).cast()
 }
 
 /// Makes the settings of a server.
@@ -63,17 +66,19 @@ pub unsafe extern "C" fn create_server(
 }
 
 /// The settings of the place a request is in.
-pub fn place_of(request: Request<'_>) -> &Place {
-    // SAFETY: the vector has our settings, made by `create_place` or `merge_places` in a pool that lives
-    // at least as long as the request.
-    unsafe { &*place_in(request.place_config()) }
+pub fn place_of(request: Request<'_>) -> &Arc<Place> {
+    // SAFETY: a request's vector was made after our module was loaded.
+    let place = unsafe { place_in(request.place_config()) };
+    // SAFETY: made by `create_place` or `merge_places` in a pool that lives at least as long as the
+    // request.
+    unsafe { &*place }
 }
 
 /// Our settings in a vector of httpd's.
 ///
 /// # Safety
 /// `vector` is one of httpd's, made after our module was loaded.
-pub unsafe fn place_in(vector: *mut sys::ap_conf_vector_t) -> *const Place {
+pub unsafe fn place_in(vector: *mut sys::ap_conf_vector_t) -> *const Arc<Place> {
     // SAFETY: the caller vouches for the vector.
     unsafe { sys::ap_get_module_config(vector, module_record()) }.cast_const().cast()
 }
@@ -81,13 +86,33 @@ pub unsafe fn place_in(vector: *mut sys::ap_conf_vector_t) -> *const Place {
 /// Our settings of a server.
 ///
 /// # Safety
-/// `server` is one of httpd's that lives. While the configuration is read or started nobody else may
-/// use the result; afterwards nobody changes it.
-pub unsafe fn server_config<'s>(server: *const sys::server_rec) -> &'s mut ServerConfig {
+/// `server` is one of httpd's that lives, and nobody has its settings from [`server_config_mut`].
+pub unsafe fn server_config<'s>(server: *const sys::server_rec) -> &'s ServerConfig {
+    // SAFETY: as the caller says; made by `create_server`, lives as long as the configuration.
+    let config = unsafe { config_in(server) };
+    // SAFETY: as above.
+    unsafe { &*config }
+}
+
+/// Our settings of a server, to be changed.
+///
+/// # Safety
+/// `server` is one of httpd's that lives, the configuration is being read or started, and nobody else
+/// uses the settings meanwhile.
+pub unsafe fn server_config_mut<'s>(server: *const sys::server_rec) -> &'s mut ServerConfig {
+    // SAFETY: as above.
+    let config = unsafe { config_in(server) };
+    // SAFETY: as above.
+    unsafe { &mut *config }
+}
+
+/// # Safety
+/// `server` is one of httpd's that lives.
+unsafe fn config_in(server: *const sys::server_rec) -> *mut ServerConfig {
     // SAFETY: the caller vouches for the server.
     let vector = unsafe { (*server).module_config };
-    // SAFETY: made by `create_server`, lives as long as the configuration.
-    unsafe { &mut *sys::ap_get_module_config(vector, module_record()).cast() }
+    // SAFETY: a server's vector was made after our module was loaded.
+    unsafe { sys::ap_get_module_config(vector, module_record()) }.cast()
 }
 
 /// Every server of a configuration, the main one first.
@@ -111,8 +136,8 @@ pub unsafe fn position(directive: *const sys::ap_directive_t) -> String {
         return "the command line".to_owned();
     }
     // SAFETY: the caller vouches for the directive.
-    let (file, line) = unsafe { ((*directive).filename, (*directive).line_num) };
+    let directive = unsafe { &*directive };
     // SAFETY: a directive's file name is a C string of its pool.
-    let file = unsafe { CStr::from_ptr(file) }.to_string_lossy();
-    format!("{file}:{line}")
+    let file = unsafe { CStr::from_ptr(directive.filename) }.to_string_lossy();
+    format!("{file}:{}", directive.line_num)
 }

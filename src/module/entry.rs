@@ -94,7 +94,8 @@ unsafe fn run_filter(
     brigade: *mut sys::apr_bucket_brigade,
 ) -> sys::apr_status_t {
     // SAFETY: the caller vouches for the filter; it lives as long as its request.
-    let (context, record, next) = unsafe { ((*this).ctx, (*this).r, (*this).next) };
+    let filter = unsafe { &*this };
+    let (context, record, next) = (filter.ctx, filter.r, filter.next);
     let replaced = (&raw const REPLACED).cast_mut().cast();
     if context == replaced {
         // SAFETY: the brigade is ours to empty.

@@ -5,6 +5,7 @@ use std::ffi::CStr;
 use super::config::place_of;
 use super::handler::{self, Stage};
 use super::{answer, notes, report, tree};
+use crate::httpd::guard::trip;
 use crate::httpd::request::Request;
 
 /// The filter's name; httpd keeps names in lower case.
@@ -39,6 +40,7 @@ pub fn insert(request: Request<'_>) {
 
 /// Called with each brigade that holds data, a flush or the end.
 pub fn output(request: Request<'_>) -> Verdict {
+    trip(request, "filter");
     let Some(slot) = tree::slot(request.anchor()) else { return Verdict::PassAndLeave };
     let (nothing, head_sent) = match slot.tree.try_borrow() {
         Ok(tree) => (tree.is_empty() && tree.offered.is_empty() && !tree.timed_up, tree.head_sent),

@@ -10,6 +10,7 @@ use super::report;
 use super::tree::{self, Failure, Slot, Tree};
 use super::{answer, filter, process};
 use crate::core::session::Point;
+use crate::httpd::guard::trip;
 use crate::httpd::request::Request;
 use crate::httpd::sys;
 
@@ -35,6 +36,7 @@ pub fn handle(request: Request<'_>) -> i32 {
     if slot.wrapped.replace(true) {
         return DECLINED;
     }
+    trip(request, "handler");
     if let Err(failure) = before(request, slot, engine) {
         return refuse(request, &failure, "before the handler");
     }
@@ -165,7 +167,7 @@ fn refuse(request: Request<'_>, failure: &Failure, doing: &str) -> i32 {
 /// answer is an error instead.
 fn refuse_late(request: Request<'_>, failure: &Failure, result: i32) -> i32 {
     report::failure(request, "committing a session", failure);
-    if request.main().is_some() || head_passed(request) || result == sys::SUSPENDED as i32 {
+    if request.main().is_some() || head_passed(request) || result == sys::SUSPENDED {
         return result;
     }
     match result {

@@ -9,7 +9,7 @@ use crate::core::config::{
 };
 use crate::httpd::server::{self as host, Named};
 use crate::httpd::sys;
-use crate::module::config::{place_in, server_config};
+use crate::module::config::{place_in, server_config, server_config_mut};
 
 /// What was found.
 #[derive(Default)]
@@ -49,7 +49,7 @@ pub unsafe fn check(main: *mut sys::server_rec) -> Checked {
     // SAFETY: as the caller says.
     for server in unsafe { all_servers(main) } {
         // SAFETY: as above.
-        let config = unsafe { server_config(server) };
+        let config = unsafe { server_config_mut(server) };
         // SAFETY: as above.
         config.name = unsafe { name_of(server, main, &names) };
         // SAFETY: settings of a live server.
@@ -76,11 +76,13 @@ pub unsafe fn check(main: *mut sys::server_rec) -> Checked {
     checked
 }
 
-unsafe fn base_of<'s>(server: *mut sys::server_rec) -> &'s Place {
+unsafe fn base_of<'s>(server: *mut sys::server_rec) -> &'s Arc<Place> {
     // SAFETY: a live server.
     let vector = unsafe { (*server).lookup_defaults };
-    // SAFETY: made after our module was loaded, lives as long as the configuration.
-    unsafe { &*place_in(vector) }
+    // SAFETY: made after our module was loaded.
+    let place = unsafe { place_in(vector) };
+    // SAFETY: lives as long as the configuration.
+    unsafe { &*place }
 }
 
 /// A virtual host without a name of its own answers under the main server's.
@@ -105,7 +107,7 @@ unsafe fn any_place(server: *mut sys::server_rec, is: impl Fn(&Place) -> bool) -
     let base = unsafe { base_of(server) };
     // SAFETY: as above.
     let config = unsafe { server_config(server) };
-    let section = |place: *const Place| {
+    let section = |place: *const Arc<Place>| {
         // SAFETY: sections live as long as the configuration.
         is(&Place::merge(base, unsafe { &*place }))
     };

@@ -41,18 +41,25 @@ impl Kept {
     /// What an earlier generation made, or new ones at the first start.
     ///
     /// # Safety
-    /// `main` is httpd's main server, in the parent, in the second pass of the configuration.
+    /// `main` is httpd's main server, in the parent, in the second pass of the configuration; `scratch`
+    /// is the configuration's pool.
     pub unsafe fn find_or_make(
         main: *mut sys::server_rec,
         locks: u32,
         dir: &Path,
         workers: u32,
+        scratch: *mut sys::apr_pool_t,
     ) -> Result<(&'static Kept, News), String> {
         // SAFETY: our name; only this function writes there.
         let place = unsafe { host::retained::<Kept>(NAME) };
+        // SAFETY: a pointer of httpd's retained data, zeroed at first.
+        let found = unsafe { place.read() };
         // SAFETY: null, or what this function put there, which is never freed.
-        if let Some(kept) = unsafe { place.read().as_ref() } {
-            return Ok((kept, kept.differences(locks, dir)));
+        if let Some(kept) = unsafe { found.as_ref() } {
+            // SAFETY: as the caller says; a mutex for a look, gone with the configuration.
+            let wanted = unsafe { MutexPool::create(MUTEX_TYPE, 1, main, scratch) };
+            let wanted = wanted.map_err(|cause| problem(&cause))?.mechanism();
+            return Ok((kept, kept.differences(locks, dir, wanted)));
         }
         // SAFETY: as the caller says.
         let (kept, news) = unsafe { Kept::make(main, locks, dir, workers)? };
@@ -71,11 +78,10 @@ impl Kept {
         let (uid, gid) = host::child_owner();
         let data = DataDir::prepare(dir, Owner { uid, gid }).map_err(|cause| cause.to_string())?;
         let lock = data.lock().map_err(|cause| cause.to_string())?;
-        // SAFETY: the type was registered in `pre_config`; the process pool lives as long as the parent.
-        let made = unsafe {
-            let pool = host::process_pool(main);
-            MutexPool::create(MUTEX_TYPE, locks + 1, main, pool)
-        };
+        // SAFETY: as the caller says.
+        let pool = unsafe { host::process_pool(main) };
+        // SAFETY: the type was registered in `pre_config`; this pool lives as long as the parent.
+        let made = unsafe { MutexPool::create(MUTEX_TYPE, locks + 1, main, pool) };
         let mutexes = made.map_err(|cause| problem(&cause))?;
         let slots = mutexes.count().saturating_sub(1).max(1);
         let entries = ENTRIES_MIN.max(workers.saturating_mul(4));
@@ -109,7 +115,7 @@ impl Kept {
     }
 
     /// What the configuration asks for now and gets at a full restart only.
-    fn differences(&self, locks: u32, dir: &Path) -> News {
+    fn differences(&self, locks: u32, dir: &Path, mechanism: &str) -> News {
         let mut news = News::new();
         let mut differs = |what: String| {
             let text =
@@ -118,6 +124,10 @@ impl Kept {
         };
         if self.asked != locks {
             differs(format!("SessionLocks changes from {} to {locks}", self.asked));
+        }
+        if self.mutexes.mechanism() != mechanism {
+            let now = self.mutexes.mechanism();
+            differs(format!("the mechanism of session locks changes from {now} to {mechanism}"));
         }
         if self.dir != dir {
             differs(format!(

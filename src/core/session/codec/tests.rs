@@ -178,6 +178,8 @@ fn any_record() -> impl Strategy<Value = Record> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn every_record_comes_back_as_it_was(record in any_record()) {
         let bytes = encode(&record).unwrap();

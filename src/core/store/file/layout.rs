@@ -34,10 +34,10 @@
 //!       32  .  payload: what the codec makes of a record; what lies behind it means nothing
 //! ```
 //!
-//! Numbers are little-endian. The version with the higher sequence counts. A write replaces the other
-//! slot, so a write cut short anywhere leaves the version before. A visit replaces the cell that says
-//! less, for the same reason; the later of those that name the version counts. A new version starts
-//! with no visit but its own, because an update may shorten the life of a session.
+//! Numbers are little-endian. The version with the higher sequence counts. A write replaces the
+//! other slot, so a write cut short anywhere leaves the version before. A visit replaces the cell
+//! that says less, for the same reason; the later of those that name the version counts. A new
+//! version starts with no visit but its own, because an update may shorten the life of a session.
 
 use super::checksum::xxh64;
 use crate::core::clock::Time;
@@ -60,7 +60,7 @@ pub const LARGEST: usize = (4 * RECORD_MAX).next_power_of_two();
 const MAGIC: &[u8; 8] = b"sessfile";
 const LAYOUT: u16 = 1;
 
-const _: () = assert!((SMALLEST - SLOTS) % 16 == 0 && SMALLEST.is_power_of_two());
+const _: () = assert!((SMALLEST - SLOTS).is_multiple_of(16) && SMALLEST.is_power_of_two());
 const _: () = assert!(payload_room(LARGEST) >= RECORD_MAX && LARGEST < u32::MAX as usize);
 
 /// Most bytes of payload in a file of `total` bytes.

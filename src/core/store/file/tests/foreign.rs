@@ -67,6 +67,13 @@ fn a_link_in_place_of_a_subdirectory_leads_nowhere() {
         other.create(&key(1), &record(7)).unwrap();
         let target = file_of(&other_home, &key(1));
         let shard = file_of(&home, &key(1)).parent().unwrap().to_owned();
+        // Inside the data directory a link leads nowhere either.
+        let inside = shard.with_file_name("inside");
+        fs::create_dir(&inside).unwrap();
+        fs::copy(&target, inside.join(key(1).hex())).unwrap();
+        symlink("inside", &shard).unwrap();
+        assert!(is_corrupt(store.load(&key(1))));
+        fs::remove_file(&shard).unwrap();
         symlink(target.parent().unwrap(), &shard).unwrap();
         assert!(is_corrupt(store.load(&key(1))));
         assert!(is_corrupt(store.delete(&key(1), None)));
@@ -183,6 +190,8 @@ fn a_head_that_announces_the_impossible_is_not_believed() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn no_bytes_make_it_panic(
         mut bytes in prop::collection::vec(any::<u8>(), 0..2100), with_head in any::<bool>()
