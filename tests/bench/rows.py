@@ -1,4 +1,4 @@
-"""What is measured: one entry per row of the table. A new store or interface is a new entry here."""
+"""What is measured: one entry per row of the table. A new store is a new entry here."""
 
 from dataclasses import dataclass
 
