@@ -42,7 +42,8 @@
  *   write:N (bytes to the client)  flush  body (reads the request's body)
  *   redirect:PATH (ends the list; what was buffered is dropped)  sub:PATH (an
  *   include)  nph (the first operation: the head is ours, no filter sees the
- *   rest)  suspend:MS (the rest runs on a timer: MPM event only)
+ *   rest)  suspend:MS (the handler returns SUSPENDED, the rest runs on another
+ *   thread that long after: MPM event only)
  * Time and processes:
  *   sleep:MS  wait:FILE (until it exists, 30 s)  touch:FILE  pid  kill (-9)
  *   cleanup:OPS (as ProbeCleanup, registered now)
@@ -50,6 +51,7 @@
 
 #define _GNU_SOURCE 1
 #include <dlfcn.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -109,6 +111,7 @@ struct run {
     int ended;
     int nph;
     int status;
+    apr_interval_time_t pause;
 };
 
 struct place {
@@ -120,7 +123,7 @@ struct place {
 
 module AP_MODULE_DECLARE_DATA probe_module;
 static void schedule_cleanup(request_rec *r, const char *ops);
-static void suspended(void *baton);
+static void *resume(void *baton);
 
 #define CALL(x, name, args)                                                    \
     ((x)->api->name == NULL ? ABSENT : (x)->api->name args)
@@ -615,17 +618,24 @@ OP(nph)
 OP(suspend)
 {
     apr_int64_t ms;
-    apr_status_t rv;
+    pthread_t thread;
+    int can = 0;
 
     (void)len;
     if (!number(arg, 0, SLEEP_MS, &ms))
         return line(x, "BADARG", NULL);
-    rv = ap_mpm_register_timed_callback(apr_time_from_msec(ms), suspended, x);
-    say(x, rv, NULL);
-    if (rv == APR_SUCCESS) {
-        x->status = SUSPENDED;
-        x->ended = 1;
-    }
+    if (ap_mpm_query(AP_MPMQ_IS_ASYNC, &can) != APR_SUCCESS || !can)
+        return say(x, APR_ENOTIMPL, NULL);
+    say(x, APR_SUCCESS, NULL);
+    x->pause = apr_time_from_msec(ms);
+    x->status = SUSPENDED;
+    x->ended = 1;
+    /* Not ap_mpm_register_timed_callback(): the event MPM of 2.4.71 looks at
+     * its timers only when a connection wakes it. */
+    if (pthread_create(&thread, NULL, resume, x) == 0)
+        pthread_detach(thread);
+    else
+        x->status = HTTP_INTERNAL_SERVER_ERROR;
 }
 
 /* ---- time and processes ---- */
@@ -801,11 +811,12 @@ static int handler(request_rec *r)
 
 /* The rest of a suspended handler. No release of httpd up to 2.4.71 has a way
  * to hand the connection back to the MPM, so the answer ends it. */
-static void suspended(void *baton)
+static void *resume(void *baton)
 {
     struct run *x = baton;
     conn_rec *c = x->r->connection;
 
+    apr_sleep(x->pause);
     apr_thread_mutex_lock(x->r->invoke_mtx);
     x->ended = 0;
     x->status = OK;
@@ -813,7 +824,7 @@ static void suspended(void *baton)
     run_list(x);
     apr_thread_mutex_unlock(x->r->invoke_mtx);
     if (x->status == SUSPENDED)
-        return;
+        return NULL;
     if (x->status == OK)
         ap_finalize_request_protocol(x->r);
     else
@@ -821,6 +832,7 @@ static void suspended(void *baton)
     ap_process_request_after_handler(x->r);
     ap_flush_conn(c);
     apr_socket_shutdown(ap_get_conn_socket(c), APR_SHUTDOWN_WRITE);
+    return NULL;
 }
 
 static const struct place *place_of(request_rec *r)
