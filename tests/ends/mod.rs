@@ -4,4 +4,6 @@
 //! that the one before it has let go.
 
 mod answers;
+mod errors;
+mod inner;
 mod streams;
