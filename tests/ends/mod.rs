@@ -4,6 +4,7 @@
 //! that the one before it has let go.
 
 mod answers;
+mod backends;
 mod errors;
 mod inner;
 mod streams;
