@@ -9,6 +9,8 @@
  *   ProbeFixup "OPS"            directory, location); in fixups; when the
  *   ProbeLog "OPS"              request is logged; when its pool is destroyed
  *   ProbeCleanup "OPS"
+ *   ProbeFilter "OPS"           where mod_session writes: in an output filter,
+ *                               when data or the end first comes by
  *
  * OPS is a list OP;OP;... (a comma does as well), OP is NAME, NAME:ARG or
  * NAME:KEY=VALUE. KEY, VALUE and ARG are percent-decoded after the split. Each
@@ -22,9 +24,9 @@
  * if the operation needs the handler, TOUCHED behind it if the function failed
  * and wrote to its output all the same. VALUE is percent-encoded; no value at
  * all (NULL) is a single -. The handler's lines are the body of its answer;
- * those of ProbeAccess and ProbeFixup the response header X-Probe, joined by
- * "; " and led by the phase; those of the others one line of the error log
- * (info).
+ * those of ProbeAccess, ProbeFixup and ProbeFilter the response header X-Probe,
+ * joined by "; " and led by the phase; those of the others one line of the
+ * error log (info).
  *
  * The session:
  *   version  open:read|write|NUMBER  get:K  set:K=V  set:K (NULL)  unset:K
@@ -119,6 +121,7 @@ struct place {
     const char *fixup;
     const char *log;
     const char *cleanup;
+    const char *filter;
 };
 
 module AP_MODULE_DECLARE_DATA probe_module;
@@ -875,6 +878,26 @@ static int run_fixup(request_rec *r)
     return rc ? rc : DECLINED;
 }
 
+static void add_filter(request_rec *r)
+{
+    if (!r->main && place_of(r)->filter)
+        ap_add_output_filter("PROBE", NULL, r, r->connection);
+}
+
+static apr_status_t run_filter(ap_filter_t *f, apr_bucket_brigade *bb)
+{
+    apr_bucket *e;
+
+    for (e = APR_BRIGADE_FIRST(bb); e != APR_BRIGADE_SENTINEL(bb);
+         e = APR_BUCKET_NEXT(e))
+        if (!APR_BUCKET_IS_METADATA(e) || APR_BUCKET_IS_EOS(e)) {
+            run_phase(f->r, "filter", place_of(f->r)->filter);
+            ap_remove_output_filter(f);
+            break;
+        }
+    return ap_pass_brigade(f->next, bb);
+}
+
 static int run_log(request_rec *r)
 {
     const char *list = place_of(r)->log;
@@ -933,6 +956,7 @@ static void *merge_place(apr_pool_t *p, void *base_, void *over_)
     both->fixup = over->fixup ? over->fixup : base->fixup;
     both->log = over->log ? over->log : base->log;
     both->cleanup = over->cleanup ? over->cleanup : base->cleanup;
+    both->filter = over->filter ? over->filter : base->filter;
     return both;
 }
 
@@ -953,6 +977,7 @@ static const command_rec commands[] = {
     DIRECTIVE("ProbeFixup", fixup),
     DIRECTIVE("ProbeLog", log),
     DIRECTIVE("ProbeCleanup", cleanup),
+    DIRECTIVE("ProbeFilter", filter),
     { NULL }
 };
 
@@ -963,6 +988,9 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_check_access(run_access, NULL, NULL, APR_HOOK_MIDDLE,
                          AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_fixups(run_fixup, NULL, NULL, APR_HOOK_MIDDLE);
+    /* First, as filters of a kind run in the order in which they came. */
+    ap_hook_insert_filter(add_filter, NULL, NULL, APR_HOOK_FIRST);
+    ap_register_output_filter("PROBE", run_filter, NULL, AP_FTYPE_CONTENT_SET);
     ap_hook_handler(handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_log_transaction(run_log, NULL, NULL, APR_HOOK_MIDDLE);
 }
