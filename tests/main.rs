@@ -2,4 +2,6 @@
 
 mod guards;
 mod harness;
+mod locking;
+mod steps;
 mod support;
