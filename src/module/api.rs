@@ -21,7 +21,7 @@ use crate::core::session::{Access, Services, Session, SessionError};
 use crate::httpd::request::Request;
 use crate::httpd::sys::{
     SESSION_STORE_READ, SESSION_STORE_VERSION, SESSION_STORE_WRITE, apr_array_header_t,
-    apr_interval_time_t, apr_size_t, apr_status_t, apr_time_t, request_rec,
+    apr_int64_t, apr_interval_time_t, apr_size_t, apr_status_t, apr_time_t, request_rec,
 };
 use crate::httpd::{pool, table::bytes_of};
 
@@ -70,6 +70,21 @@ fn with<T>(
     outcome.map_err(|failure| code(request, &failure))
 }
 
+/// Runs `body` with a session that need not be held to be looked at: one that its handler let go is
+/// shown as it was then.
+fn look<T>(
+    request: Request<'_>,
+    body: impl FnOnce(&mut Session, &Services<'_>) -> Result<T, SessionError>,
+) -> Result<T, apr_status_t> {
+    let outcome = tree::with(request, |session, services| {
+        if !session.is_readable() {
+            session.open(services, Access::Write)?;
+        }
+        body(session, services)
+    });
+    outcome.map_err(|failure| code(request, &failure))
+}
+
 /// Runs `body`, which changes the session as a whole, and brings the notes of running handlers up to
 /// date.
 fn change(
@@ -111,7 +126,7 @@ pub unsafe extern "C" fn session_store_get(
 ) -> apr_status_t {
     call(r, |request| {
         let (key, out) = (key_at(key)?, place_for(value)?);
-        let found = with(request, |session, _| {
+        let found = look(request, |session, _| {
             Ok(session.get(&key).map(|v| (v.contains(&0), copied(request, v))))
         })?;
         match found {
@@ -161,7 +176,7 @@ pub unsafe extern "C" fn session_store_get_bytes(
 ) -> apr_status_t {
     call(r, |request| {
         let (key, data, len) = (key_at(key)?, place_for(data)?, place_for(len)?);
-        let found = with(request, |session, _| {
+        let found = look(request, |session, _| {
             Ok(session.get(&key).map(|value| (copied(request, value), value.len())))
         })?;
         let (bytes, count) = found.ok_or(CODES.not_found)?;
@@ -206,7 +221,7 @@ pub unsafe extern "C" fn session_store_keys(
 ) -> apr_status_t {
     call(r, |request| {
         let out = place_for(keys)?;
-        let names = with(request, |session, _| {
+        let names = look(request, |session, _| {
             Ok(session.iter().map(|(key, _)| copied(request, key.as_str().as_bytes())).collect())
         })?;
         *out = pool::array(request.anchor().pool(), names);
@@ -222,7 +237,7 @@ fn text(
 ) -> apr_status_t {
     call(r, |request| {
         let out = place_for(out)?;
-        let text = with(request, read)?;
+        let text = look(request, read)?;
         *out = text.map_or(std::ptr::null(), |text| copied(request, text.as_bytes()));
         Ok(())
     })
@@ -287,7 +302,7 @@ pub unsafe extern "C" fn session_store_is_new(
 ) -> apr_status_t {
     call(r, |request| {
         let out = place_for(is_new)?;
-        *out = c_int::from(with(request, |session, _| Ok(session.is_new()))?);
+        *out = c_int::from(look(request, |session, _| Ok(session.is_new()))?);
         Ok(())
     })
 }
@@ -317,7 +332,7 @@ fn time(
 ) -> apr_status_t {
     call(r, |request| {
         let out = place_for(out)?;
-        let time = with(request, |session, services| Ok(read(session, services)))?;
+        let time = look(request, |session, services| Ok(read(session, services)))?;
         *out = apr_time_t::try_from(time.0).unwrap_or(apr_time_t::MAX);
         Ok(())
     })
@@ -457,4 +472,79 @@ pub unsafe extern "C" fn session_store_invalidate(r: *mut request_rec) -> apr_st
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_regenerate(r: *mut request_rec) -> apr_status_t {
     change(r, |session, _| session.regenerate())
+}
+
+/// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn session_store_add(
+    r: *mut request_rec,
+    key: *const c_char,
+    delta: apr_int64_t,
+    sum: *mut apr_int64_t,
+) -> apr_status_t {
+    call(r, |request| {
+        let (key, out) = (key_at(key)?, place_for(sum)?);
+        let total = with(request, |session, services| session.add(services, &key, delta))?;
+        notes::write_through(request, key.as_str(), Some(total.to_string().as_bytes()));
+        *out = total;
+        Ok(())
+    })
+}
+
+/// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn session_store_lock(r: *mut request_rec) -> apr_status_t {
+    change_unopened(r, |session, services| session.lock(services, true))
+}
+
+/// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn session_store_trylock(r: *mut request_rec) -> apr_status_t {
+    match change_unopened(r, |session, services| session.lock(services, false)) {
+        status if status == CODES.time_up => CODES.busy,
+        status => status,
+    }
+}
+
+/// Runs `body`, which opens the session itself.
+fn change_unopened(
+    r: *mut request_rec,
+    body: impl FnOnce(&mut Session, &Services<'_>) -> Result<(), SessionError>,
+) -> apr_status_t {
+    call(r, |request| {
+        let outcome = tree::with(request, body).map_err(|failure| code(request, &failure));
+        notes::refresh_all(request);
+        outcome
+    })
+}
+
+/// See the header.
+///
+/// # Safety
+/// Pointers are null or what the header asks for, in the thread that works on the request.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn session_store_unlock(r: *mut request_rec) -> apr_status_t {
+    call(r, |request| {
+        let unlocked = tree::with(request, |session, services| {
+            if !session.is_open() || !session.unlock() {
+                return Ok(None);
+            }
+            let saved = session.save(services);
+            session.let_go(services);
+            saved
+        });
+        if let Some(line) = unlocked.map_err(|failure| code(request, &failure))? {
+            answer::set_cookie(request, &line);
+        }
+        Ok(())
+    })
 }

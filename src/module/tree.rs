@@ -185,6 +185,8 @@ impl Tree {
                     name: Arc::from(place.id_name()),
                     sources: place.id_sources().clone(),
                 };
+                // Room for the one session that nearly every tree has.
+                self.sessions.reserve_exact(1);
                 self.sessions.push((identity, self.make(request, place, scope, process)));
                 self.sessions.len() - 1
             }
@@ -195,7 +197,7 @@ impl Tree {
     fn make(
         &self,
         request: Request<'_>,
-        place: &Place,
+        place: &Arc<Place>,
         scope: Arc<str>,
         process: &Process,
     ) -> Session {

@@ -1,8 +1,8 @@
 //! Records as bytes: the only file that names the serialization crate.
 //!
-//! Format 1. Numbers are little-endian and of fixed size; a *text* or *bytes* is its length as u64 and
-//! then its bytes; an *optional* is one byte, 0 or 1, and with 1 the thing itself. Offsets hold for a
-//! session without a user and without a timeout of its own.
+//! Format 1. Numbers are little-endian and of fixed size; a *text* or *bytes* is its length as u64
+//! and then its bytes; an *optional* is one byte, 0 or 1, and with 1 the thing itself. Offsets hold
+//! for a session without a user and without a timeout of its own.
 //!
 //! | offset | bytes | what |
 //! |---|---|---|
@@ -24,9 +24,9 @@
 //! | | 8 | keys: how many, at most 4,096 |
 //! | | | for each a key: text, and its value: bytes |
 //!
-//! Nothing follows. There is one encoding for a record: what decodes encodes to the same bytes again.
-//! A field that is added, and any other change, takes a new format number; a reader of format 1 leaves
-//! newer ones alone.
+//! Nothing follows. There is one encoding for a record: what decodes encodes to the same bytes
+//! again. A field that is added, and any other change, takes a new format number; a reader of
+//! format 1 leaves newer ones alone.
 
 use std::fmt;
 use std::marker::PhantomData;

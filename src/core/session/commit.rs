@@ -151,12 +151,13 @@ impl Session {
     fn merge(&mut self, services: &Services<'_>) -> Result<(), SessionError> {
         for _ in 0..MERGE_HOPS {
             let Some(base) = &self.base else { return Ok(()) };
-            let (mut outcome, mut target) = (Ok(None), None);
+            let (mut outcome, mut target, mut met) = (Ok(None), None, false);
             let merged = services.store.merge(&base.key, base.record.incarnation, &mut |found| {
                 if let Kind::Alias { target: to, .. } = found.kind {
                     target = Some(StoreKey::from_bytes(to));
                     return Merge::Keep;
                 }
+                met = found.values != base.record.values;
                 let record = self.merged(found, base);
                 match self.fits(record.bytes(), record.values.len()) {
                     Ok(()) => {
@@ -176,14 +177,19 @@ impl Session {
                 }
                 (Err(cause), _) => return Err(cause.into()),
                 (Ok(()), Some(target)) => self.move_base(target),
-                (Ok(()), None) => return outcome.map(|record| self.merged_is_stored(record)),
+                (Ok(()), None) => {
+                    if met {
+                        services.leases.count_merged();
+                    }
+                    return outcome.map(|record| self.merged_is_stored(record));
+                }
             }
         }
         self.gone();
         Ok(())
     }
 
-    fn move_base(&mut self, target: StoreKey) {
+    pub(super) fn move_base(&mut self, target: StoreKey) {
         if let Some(base) = &mut self.base {
             base.key = target;
             base.alias = true;

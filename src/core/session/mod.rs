@@ -1,9 +1,11 @@
 //! Sessions: what they hold, how they are found, changed, committed and ended.
 
+mod add;
 pub mod candidates;
 pub mod codec;
 mod commit;
 mod error;
+mod hold;
 pub mod id;
 pub mod notes;
 mod open;

@@ -33,7 +33,7 @@ pub struct Surroundings {
 #[derive(Debug, Clone)]
 pub struct Rules {
     /// The place.
-    pub place: Place,
+    pub place: Arc<Place>,
     /// How requests of the session are kept apart.
     pub locking: Locking,
     /// How to wait for its lease.
@@ -47,7 +47,7 @@ pub struct Rules {
 
 impl Rules {
     /// The rules of a place in its surroundings.
-    pub fn resolve(place: &Place, around: Surroundings) -> Rules {
+    pub fn resolve(place: &Arc<Place>, around: Surroundings) -> Rules {
         let locking = match place.locking() {
             Locking::Request if !around.may_lease => Locking::Commit,
             locking => locking,
@@ -62,7 +62,7 @@ impl Rules {
                 Secure::On => true,
                 Secure::Off => false,
             },
-            place: place.clone(),
+            place: Arc::clone(place),
         }
     }
 

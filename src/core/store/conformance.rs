@@ -8,8 +8,8 @@ use crate::core::session::codec::RECORD_MAX;
 use crate::core::session::record::{Kind, Record};
 use crate::core::session::values::{Key, Values};
 
-/// Makes a test of each part of the suite for a store. The argument is an expression: a pair of what
-/// has to live as long as the store, and the store.
+/// Makes a test of each part of the suite for a store. The argument is an expression: a pair of
+/// what has to live as long as the store, and the store.
 macro_rules! conformance {
     ($make:expr) => {
         conformance!($make;

@@ -194,7 +194,8 @@ impl Store for FakeStore {
     }
 }
 
-/// Slot mutexes of this process alone. A thread that takes one twice waits for itself and times out.
+/// Slot mutexes of this process alone. A thread that takes one twice waits for itself and times
+/// out.
 pub struct TestMutexes {
     taken: Mutex<Vec<bool>>,
     freed: Condvar,

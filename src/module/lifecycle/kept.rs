@@ -41,12 +41,14 @@ impl Kept {
     /// What an earlier generation made, or new ones at the first start.
     ///
     /// # Safety
-    /// `main` is httpd's main server, in the parent, in the second pass of the configuration.
+    /// `main` is httpd's main server, in the parent, in the second pass of the configuration; `scratch`
+    /// is the configuration's pool.
     pub unsafe fn find_or_make(
         main: *mut sys::server_rec,
         locks: u32,
         dir: &Path,
         workers: u32,
+        scratch: *mut sys::apr_pool_t,
     ) -> Result<(&'static Kept, News), String> {
         // SAFETY: our name; only this function writes there.
         let place = unsafe { host::retained::<Kept>(NAME) };
@@ -54,7 +56,10 @@ impl Kept {
         let found = unsafe { place.read() };
         // SAFETY: null, or what this function put there, which is never freed.
         if let Some(kept) = unsafe { found.as_ref() } {
-            return Ok((kept, kept.differences(locks, dir)));
+            // SAFETY: as the caller says; a mutex for a look, gone with the configuration.
+            let wanted = unsafe { MutexPool::create(MUTEX_TYPE, 1, main, scratch) };
+            let wanted = wanted.map_err(|cause| problem(&cause))?.mechanism();
+            return Ok((kept, kept.differences(locks, dir, wanted)));
         }
         // SAFETY: as the caller says.
         let (kept, news) = unsafe { Kept::make(main, locks, dir, workers)? };
@@ -110,7 +115,7 @@ impl Kept {
     }
 
     /// What the configuration asks for now and gets at a full restart only.
-    fn differences(&self, locks: u32, dir: &Path) -> News {
+    fn differences(&self, locks: u32, dir: &Path, mechanism: &str) -> News {
         let mut news = News::new();
         let mut differs = |what: String| {
             let text =
@@ -119,6 +124,10 @@ impl Kept {
         };
         if self.asked != locks {
             differs(format!("SessionLocks changes from {} to {locks}", self.asked));
+        }
+        if self.mutexes.mechanism() != mechanism {
+            let now = self.mutexes.mechanism();
+            differs(format!("the mechanism of session locks changes from {now} to {mechanism}"));
         }
         if self.dir != dir {
             differs(format!(

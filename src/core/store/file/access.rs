@@ -18,8 +18,7 @@ use crate::core::session::record::Record;
 use crate::core::store::{StoreError, StoreKey, Visit};
 
 /// What lies under a key.
-// On the stack for a moment; a box would cost an allocation for each request.
-#[allow(clippy::large_enum_variant)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, on the stack, for one call")]
 pub(super) enum Found {
     Nothing,
     Record(OpenFile, Record),

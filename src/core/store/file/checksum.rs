@@ -1,7 +1,7 @@
 //! XXH64, the checksum of the file store: it tells a torn write from a whole one, not an attacker.
 //!
-//! Chosen over a CRC because it is 64 bits wide and runs at memory speed without tables or processor
-//! features; over a crate because it is one screen and frozen since 2014.
+//! Chosen over a CRC because it is 64 bits wide and runs at memory speed without tables or
+//! processor features; over a crate because it is one screen and frozen since 2014.
 
 const P1: u64 = 0x9E37_79B1_85EB_CA87;
 const P2: u64 = 0xC2B2_AE3D_27D4_EB4F;

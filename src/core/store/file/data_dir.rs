@@ -1,7 +1,7 @@
 //! The data directory as a whole: made and checked once at start, and held by one server.
 //!
-//! The process that starts the server may be root while its children are not. It makes and checks the
-//! directory through descriptors, and writes no record.
+//! The process that starts the server may be root while its children are not. It makes and checks
+//! the directory through descriptors, and writes no record.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -40,8 +40,8 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Makes the directory if it is missing (not those above it) and checks it. Root hands a new one
-    /// over to `owner`.
+    /// Makes the directory if it is missing (not those above it) and checks it. Root hands a new
+    /// one over to `owner`.
     pub fn prepare(path: &Path, owner: Owner) -> Result<DataDir, DirError> {
         let dir = make(path, owner)?;
         let ready = DataDir::checked(path, dir, owner)?;
@@ -78,8 +78,8 @@ impl DataDir {
         })
     }
 
-    /// Takes the directory for this process and those it forks; it is free again when the last of them
-    /// has closed what is returned.
+    /// Takes the directory for this process and those it forks; it is free again when the last of
+    /// them has closed what is returned.
     pub fn lock(&self) -> Result<DirLock, DirError> {
         let path = self.path.join(LOCK);
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -201,8 +201,8 @@ fn check_dir(path: &Path, dir: &OwnedFd, owner: Owner) -> Result<(), DirError> {
     Err(DirError { path: path.to_owned(), problem })
 }
 
-/// Makes sure that the lock file is nothing else under its name, before a byte of it is changed, and
-/// that the directory's owner can open it too.
+/// Makes sure that the lock file is nothing else under its name, before a byte of it is changed,
+/// and that the directory's owner can open it too.
 fn own_lock(path: &Path, file: &OwnedFd, home: &Stat) -> Result<(), DirError> {
     let stat = fs::fstat(file).map_err(|e| system(path, "looking at", e))?;
     let us = geteuid();

@@ -34,10 +34,10 @@
 //!       32  .  payload: what the codec makes of a record; what lies behind it means nothing
 //! ```
 //!
-//! Numbers are little-endian. The version with the higher sequence counts. A write replaces the other
-//! slot, so a write cut short anywhere leaves the version before. A visit replaces the cell that says
-//! less, for the same reason; the later of those that name the version counts. A new version starts
-//! with no visit but its own, because an update may shorten the life of a session.
+//! Numbers are little-endian. The version with the higher sequence counts. A write replaces the
+//! other slot, so a write cut short anywhere leaves the version before. A visit replaces the cell
+//! that says less, for the same reason; the later of those that name the version counts. A new
+//! version starts with no visit but its own, because an update may shorten the life of a session.
 
 use super::checksum::xxh64;
 use crate::core::clock::Time;

@@ -1,17 +1,19 @@
 //! A file for each record: `DIR/xx/HASH`, written in place.
 //!
 //! Replacing a file by a new one and a rename makes the file system flush; writing in place costs a
-//! fiftieth. So each file has two slots ([`layout`]): a write replaces the older version, and a kill at
-//! any byte leaves the other one.
+//! fiftieth. So each file has two slots (drawn in `layout`): a write replaces the older version,
+//! and a kill at any byte leaves the other one.
 //!
 //! - Every write to a file that exists is made under the key's slot mutex. Reading takes no lock: a
 //!   reader that finds no whole version reads again, and believes it only under the mutex.
-//! - A request that reads and writes costs five system calls: the descriptor of the load is kept for
-//!   the update, which makes sure that the file was not deleted or replaced meanwhile by its count of
-//!   links. A file keeps its incarnation for life, so that this settles the incarnation as well.
-//! - A record that outgrows its slots gets a file of twice the size, which takes the place of the old.
-//! - Syncing, if asked for, happens after the mutex is given back; only a file that is about to take
-//!   the place of another is synced before it does, since the old versions go with it.
+//! - A request that reads and writes costs five system calls: the descriptor of the load is kept
+//!   for the update, which makes sure that the file was not deleted or replaced meanwhile by its
+//!   count of links. A file keeps its incarnation for life, so that this settles the incarnation as
+//!   well.
+//! - A record that outgrows its slots gets a file of twice the size, which takes the place of the
+//!   old.
+//! - Syncing, if asked for, happens after the mutex is given back; only a file that is about to
+//!   take the place of another is synced before it does, since the old versions go with it.
 //! - A kill loses nothing. A power cut may, without `sync`, undo or lose what was written last.
 //!
 //! Not done here: removal of expired records, and lists of sessions.

@@ -22,8 +22,7 @@ pub struct OpenFile {
 }
 
 /// What lies in a file.
-// As `Found`: boxing the usual case would cost every request an allocation.
-#[allow(clippy::large_enum_variant)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, on the stack, for one call")]
 pub enum Seen {
     /// A record, with the times of its latest visit.
     Record(Facts, Record),
@@ -52,8 +51,8 @@ impl Buffer {
         Buffer { first: [0; FIRST_READ], large: Vec::new() }
     }
 
-    /// The bytes of a file, as many as its head announces, by one system call for most files. Nothing
-    /// for what is no file of ours by its nature.
+    /// The bytes of a file, as many as its head announces, by one system call for most files.
+    /// Nothing for what is no file of ours by its nature.
     pub fn read(&mut self, fd: &OwnedFd) -> Result<&[u8], StoreError> {
         let length = match fill(fd, &mut self.first) {
             Err(Errno::ISDIR | Errno::INVAL | Errno::SPIPE | Errno::NXIO) => 0,
@@ -117,8 +116,8 @@ pub fn version_of(record: &Record) -> Result<Vec<u8>, StoreError> {
     Ok(slot)
 }
 
-/// The sequence of the version after `before`: the time, so that a writer whose facts are out of date
-/// still writes the version that counts; later than `before` even if the clock was set back.
+/// The sequence of the version after `before`: the time, so that a writer whose facts are out of
+/// date still writes the version that counts; later than `before` even if the clock was set back.
 pub fn sequence_after(before: u64) -> u64 {
     SystemClock.now().0.max(before.saturating_add(1))
 }

@@ -1,7 +1,7 @@
 //! The files below the data directory, each reached from one descriptor without following a link.
 //!
-//! Whoever can write there is the server's user, and what that user plants must lead nowhere else: not
-//! for the server, and not for a tool that root starts.
+//! Whoever can write there is the server's user, and what that user plants must lead nowhere else:
+//! not for the server, and not for a tool that root starts.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -165,14 +165,14 @@ impl Tree {
         retry_on_intr(|| fs::openat(shard, &growing, flags, FILE_MODE))
     }
 
-    /// Puts that file into the record's place. Fails with `NOENT` if the record is gone: an exchange
-    /// cannot bring back what was deleted meanwhile, as a plain rename would.
+    /// Puts that file into the record's place. Fails with `NOENT` if the record is gone: an
+    /// exchange cannot bring back what was deleted meanwhile, as a plain rename would.
     pub fn settle_growing(&self, shard: &OwnedFd, name: &Name) -> Result<()> {
         let growing = name.growing();
         let exchange = RenameFlags::EXCHANGE;
         match fs::renameat_with(shard, &growing, shard, name.leaf(), exchange) {
-            // Unlinked at once: a descriptor kept from a load tells by its count of links that the file
-            // it leads to was replaced.
+            // Unlinked at once: a descriptor kept from a load tells by its count of links that the
+            // file it leads to was replaced.
             Ok(()) => match fs::unlinkat(shard, &growing, AtFlags::empty()) {
                 Err(Errno::NOENT) => Ok(()),
                 other => other,
