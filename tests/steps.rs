@@ -2,9 +2,9 @@
 //! a test wants them to.
 
 use std::fs::{self, File, Permissions};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::thread;
 use std::time::Duration;
 
 use crate::support::{Builder, Client, Request, Response, Server, Wire, apxs, wait_for};
@@ -131,53 +131,46 @@ pub fn answer(mut wire: Wire) -> Response {
     wire.response("GET").expect("an answer")
 }
 
-/// A request whose process is known before it opens its session: the head of its answer has left.
-pub struct Started {
+/// A connection of a visitor to one process, kept: unlike a [`Client`] it is not replaced by another one
+/// when that process dies.
+pub struct Kept {
     wire: Wire,
-    /// The process that serves it.
+    cookie: String,
+    /// The process.
     pub pid: u32,
 }
 
-impl Started {
-    /// Starts `ops` for `client`.
+impl Kept {
+    /// One of the session of `client`, to a process other than `not`.
     #[track_caller]
-    pub fn new(client: &mut Client, ops: &str) -> Started {
-        let mut wire = client.open(&Request::get(&format!("/probe?pid;flush;{ops}")));
-        let head = wire.head().expect("a head").expect(200);
-        assert!(head.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Transfer-Encoding")));
-        let mut body = Vec::new();
-        wire.chunk(&mut body).expect("a first chunk");
-        let text = String::from_utf8_lossy(&body).into_owned();
-        let pid = text.lines().find_map(|line| line.strip_prefix("pid=SUCCESS "));
-        let pid = pid.and_then(|pid| pid.parse().ok()).unwrap_or_else(|| panic!("{text:?}"));
-        Started { wire, pid }
+    pub fn new(client: &Client, not: Option<u32>) -> Kept {
+        let cookie = client.jar.header().expect("a session");
+        wait_for("a connection to another process", Duration::from_secs(20), || {
+            let wire = client.connect().expect("connecting");
+            let mut kept = Kept { wire, cookie: cookie.clone(), pid: 0 };
+            kept.ask("pid");
+            let text = kept.answer().expect("an answer").join(" ");
+            let pid = text.strip_prefix("pid=SUCCESS ").and_then(|pid| pid.parse().ok());
+            kept.pid = pid.unwrap_or_else(|| panic!("{text:?}"));
+            (Some(kept.pid) != not).then_some(kept)
+        })
     }
 
-    /// Starts `ops` in another process than `pid`; what was started in that one meanwhile is kept, so
-    /// that it is busy.
-    #[track_caller]
-    pub fn elsewhere(client: &mut Client, ops: &str, pid: u32) -> (Started, Vec<Started>) {
-        let mut same = Vec::new();
-        for _ in 0..60 {
-            let started = Started::new(client, ops);
-            if started.pid != pid {
-                return (started, same);
-            }
-            same.push(started);
-            thread::sleep(Duration::from_millis(5));
-        }
-        panic!("every request came to process {pid}");
+    /// Asks for `ops`.
+    pub fn ask(&mut self, ops: &str) {
+        let cookie = &self.cookie;
+        let request =
+            format!("GET /probe?{ops} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n\r\n");
+        self.wire.send(request.as_bytes());
     }
 
-    /// Whether anything more comes within `patience`.
+    /// Whether the answer, or an end, comes within `patience`.
     pub fn stirs(&mut self, patience: Duration) -> bool {
         self.wire.stirs(patience)
     }
 
-    /// The rest of its answer.
-    pub fn rest(&mut self) -> std::io::Result<Vec<String>> {
-        let mut body = Vec::new();
-        while self.wire.chunk(&mut body)? {}
-        Ok(String::from_utf8_lossy(&body).lines().map(str::to_owned).collect())
+    /// The lines of the answer; an error if the connection ended.
+    pub fn answer(&mut self) -> io::Result<Vec<String>> {
+        Ok(lines(&self.wire.response("GET")?.expect(200)))
     }
 }

@@ -6,11 +6,11 @@ use crate::mpm_tests;
 use crate::steps::{count, run, sessions, visitor, with_lua};
 use crate::support::{Builder, Mpm, Server, parallel};
 
-/// By default 16 requests may wait for one session: more of them than that come here.
+/// By default 16 requests may wait for one session, and half of the threads of a child for any.
 const CROWD: &str = "SessionLockWaiters 64 100%";
 
 fn crowded(mpm: Mpm) -> Builder {
-    with_lua(sessions()).mpm(mpm).ready_for(32).conf(CROWD)
+    with_lua(sessions()).mpm(mpm).threads(64).ready_for(32).conf(CROWD)
 }
 
 fn add_thirty(server: &Server, path: &str) {
