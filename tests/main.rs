@@ -3,4 +3,6 @@
 mod ends;
 mod guards;
 mod harness;
+mod locking;
+mod steps;
 mod support;

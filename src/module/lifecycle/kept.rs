@@ -56,9 +56,8 @@ impl Kept {
         let found = unsafe { place.read() };
         // SAFETY: null, or what this function put there, which is never freed.
         if let Some(kept) = unsafe { found.as_ref() } {
-            // SAFETY: as the caller says; a mutex for a look, gone with the configuration.
-            let wanted = unsafe { MutexPool::create(MUTEX_TYPE, 1, main, scratch) };
-            let wanted = wanted.map_err(|cause| problem(&cause))?.mechanism();
+            // SAFETY: as the caller says; the type was registered in `pre_config`.
+            let wanted = unsafe { MutexPool::configured(MUTEX_TYPE, main, scratch) };
             return Ok((kept, kept.differences(locks, dir, wanted)));
         }
         // SAFETY: as the caller says.
@@ -115,7 +114,7 @@ impl Kept {
     }
 
     /// What the configuration asks for now and gets at a full restart only.
-    fn differences(&self, locks: u32, dir: &Path, mechanism: &str) -> News {
+    fn differences(&self, locks: u32, dir: &Path, mechanism: Option<&str>) -> News {
         let mut news = News::new();
         let mut differs = |what: String| {
             let text =
@@ -125,8 +124,8 @@ impl Kept {
         if self.asked != locks {
             differs(format!("SessionLocks changes from {} to {locks}", self.asked));
         }
-        if self.mutexes.mechanism() != mechanism {
-            let now = self.mutexes.mechanism();
+        let now = self.mutexes.mechanism();
+        if let Some(mechanism) = mechanism.filter(|wanted| *wanted != now) {
             differs(format!("the mechanism of session locks changes from {now} to {mechanism}"));
         }
         if self.dir != dir {

@@ -1,0 +1,7 @@
+//! Who waits for whom.
+
+mod deaths;
+mod increments;
+mod limits;
+mod mechanisms;
+mod others;
