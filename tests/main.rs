@@ -3,5 +3,6 @@
 mod guards;
 mod harness;
 mod locking;
+mod restart;
 mod steps;
 mod support;
