@@ -18,6 +18,7 @@ mod mpm;
 mod orphans;
 mod parallel;
 mod ports;
+pub mod probed;
 mod process;
 mod server;
 mod target;
