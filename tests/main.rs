@@ -4,5 +4,6 @@ mod ends;
 mod guards;
 mod harness;
 mod locking;
+mod restart;
 mod steps;
 mod support;

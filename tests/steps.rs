@@ -141,14 +141,15 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// One of the session of `client`, to a process other than `not`.
+    /// One of the session of `client`, to a process other than `not`. Which it is is asked without the
+    /// session, which may be held.
     #[track_caller]
     pub fn new(client: &Client, not: Option<u32>) -> Kept {
         let cookie = client.jar.header().expect("a session");
         wait_for("a connection to another process", Duration::from_secs(20), || {
             let wire = client.connect().expect("connecting");
             let mut kept = Kept { wire, cookie: cookie.clone(), pid: 0 };
-            kept.ask("pid");
+            kept.send("pid", "");
             let text = kept.answer().expect("an answer").join(" ");
             let pid = text.strip_prefix("pid=SUCCESS ").and_then(|pid| pid.parse().ok());
             kept.pid = pid.unwrap_or_else(|| panic!("{text:?}"));
@@ -158,9 +159,11 @@ impl Kept {
 
     /// Asks for `ops`.
     pub fn ask(&mut self, ops: &str) {
-        let cookie = &self.cookie;
-        let request =
-            format!("GET /probe?{ops} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n\r\n");
+        self.send(ops, &format!("Cookie: {}\r\n", self.cookie));
+    }
+
+    fn send(&mut self, ops: &str, cookie: &str) {
+        let request = format!("GET /probe?{ops} HTTP/1.1\r\nHost: localhost\r\n{cookie}\r\n");
         self.wire.send(request.as_bytes());
     }
 
