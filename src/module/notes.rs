@@ -70,7 +70,11 @@ pub fn look(request: Request<'_>) -> Result<Applied, Failure> {
     });
     let (applied, now) = outcome?;
     replace(request, slot, now);
-    let applied = applied.map_err(Failure::Session)?;
+    let applied = match applied {
+        // Served without a session, as the place wants it; that has been logged.
+        Err(SessionError::Absent) => return Ok(Applied::default()),
+        applied => applied.map_err(Failure::Session)?,
+    };
     if applied.refused > 0 {
         let text = format!(
             "{} notes or words of session-store.do make no sense and were refused: a key is 1 to 128 \
