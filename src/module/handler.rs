@@ -33,7 +33,7 @@ pub fn handle(request: Request<'_>) -> i32 {
         return DECLINED;
     }
     let Some(slot) = tree::slot_or_make(request) else { return DECLINED };
-    if slot.wrapped.replace(true) {
+    if tree::is_closed(request) || slot.wrapped.replace(true) {
         return DECLINED;
     }
     trip(request, "handler");
@@ -97,6 +97,10 @@ fn enter_inner(request: Request<'_>) -> Result<(), Failure> {
 }
 
 fn after(request: Request<'_>, slot: &Slot, result: i32) -> Result<(), Failure> {
+    if tree::is_closed(request) {
+        // A fault was caught while the handler ran; what it wanted kept is lost.
+        return Err(Failure::Phase);
+    }
     let looked = notes::end(request);
     if request.main().is_some() {
         // A subrequest: folded in, committed with the request it belongs to.

@@ -2,10 +2,10 @@
 
 use crate::core::session::SessionError;
 use crate::httpd::guard::{guarded, trip};
-use crate::httpd::log::Level;
 use crate::httpd::mutex::TIMEUP;
 use crate::httpd::request::Request;
 use crate::httpd::sys::{apr_status_t, request_rec};
+use crate::module::entry::panicked;
 use crate::module::report;
 use crate::module::tree::Failure;
 
@@ -51,7 +51,7 @@ pub fn call(
             body(request)
         },
         || {
-            report::line(request, Level::Error, "an error inside mod_session_store was caught");
+            panicked(request);
             Err(CODES.general)
         },
     );
