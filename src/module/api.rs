@@ -43,17 +43,26 @@ pub unsafe extern "C" fn session_store_open(r: *mut request_rec, mode: c_int) ->
             Ok(SESSION_STORE_WRITE) => Access::Write,
             _ => return Err(CODES.invalid),
         };
-        let opened = tree::with(request, |session, services| {
-            let found = session.is_open() && !session.is_new();
-            session.open(services, access)?;
-            match access {
-                Access::Write if session.is_read_only() => Err(SessionError::ReadOnly),
-                Access::Write if found && session.is_new() => Err(SessionError::Gone),
-                _ => Ok(()),
+        let opened = tree::with(request, |session, services| match access {
+            Access::Read => session.open(services, Access::Read),
+            Access::Write => {
+                take(session, services)?;
+                if session.is_read_only() { Err(SessionError::ReadOnly) } else { Ok(()) }
             }
         });
+        if let (Ok(()), Some(anchor)) = (&opened, tree::slot(request.anchor())) {
+            anchor.looking.set(access == Access::Read);
+        }
         opened.map_err(|failure| code(request, &failure))
     })
+}
+
+/// Opens the session as the place says; one that was seen before and is another one now is not handed
+/// over.
+fn take(session: &mut Session, services: &Services<'_>) -> Result<(), SessionError> {
+    let found = session.is_open() && !session.is_new();
+    session.open(services, Access::Write)?;
+    if found && session.is_new() { Err(SessionError::Gone) } else { Ok(()) }
 }
 
 /// Opens the session as the place says and runs `body` with it.
@@ -61,9 +70,11 @@ fn with<T>(
     request: Request<'_>,
     body: impl FnOnce(&mut Session, &Services<'_>) -> Result<T, SessionError>,
 ) -> Result<T, apr_status_t> {
+    let looking = tree::slot(request.anchor()).is_some_and(|anchor| anchor.looking.get());
     let outcome = tree::with(request, |session, services| {
-        if !session.is_open() {
-            session.open(services, Access::Write)?;
+        // What was read for its id alone is taken now; what a caller wants to look at only is not.
+        if !session.is_open() || !looking {
+            take(session, services)?;
         }
         body(session, services)
     });

@@ -150,6 +150,9 @@ pub fn release(request: Request<'_>) {
     in_tree(request, |tree, services| {
         tree.sessions().for_each(|session| session.release(services));
     });
+    if let Some(anchor) = tree::slot(request.anchor()) {
+        anchor.looking.set(false);
+    }
 }
 
 /// Runs `body` with the sessions of the tree; not at all if there are none.

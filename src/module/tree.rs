@@ -52,6 +52,8 @@ pub struct Slot {
     pub filtered: Cell<bool>,
     /// The request is over, or a fault ended its sessions.
     pub closed: Cell<bool>,
+    /// A caller has opened the session for reading and not yet for writing: with a tree's first record.
+    pub looking: Cell<bool>,
     /// The notes its handler was offered.
     pub offer: RefCell<Option<Offer>>,
     /// The sessions of the tree: with its first record only.
