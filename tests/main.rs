@@ -4,4 +4,5 @@ mod c_api;
 mod ends;
 mod guards;
 mod harness;
+mod notes;
 mod support;

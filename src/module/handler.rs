@@ -125,12 +125,16 @@ fn after(request: Request<'_>, slot: &Slot, result: i32) -> Result<(), Failure> 
 /// Commits every session of the tree and puts their cookies into the answer. Where the store is out of
 /// reach and the place says to go on, that is logged and no failure.
 pub fn commit(request: Request<'_>, stage: Stage) -> Result<(), Failure> {
-    in_tree(request, |tree, services| {
+    let mut renamed = false;
+    let committed = in_tree(request, |tree, services| {
         let mut first = Ok(());
         let point = Point { status: stage.status, more: stage.more };
         for session in tree.sessions().filter(|session| session.is_open()) {
             match session.commit(services, point) {
-                Ok(Some(line)) => answer::set_cookie(request, &line),
+                Ok(Some(line)) => {
+                    answer::set_cookie(request, &line);
+                    renamed = true;
+                }
                 Ok(None) => {}
                 Err(cause) if session.rules().goes_on_without(&cause) => {
                     report::failure(request, "committing a session", &Failure::Session(cause));
@@ -141,8 +145,12 @@ pub fn commit(request: Request<'_>, stage: Stage) -> Result<(), Failure> {
             report::notices(request, session);
         }
         first
-    })
-    .unwrap_or(Ok(()))
+    });
+    if renamed {
+        // Handlers that go on see the id that the client will have.
+        notes::refresh_all(request);
+    }
+    committed.unwrap_or(Ok(()))
 }
 
 /// Lets every session of the tree go.

@@ -1,11 +1,9 @@
 //! The session as notes of a record: offered, looked at, kept in step.
 
 use super::process::{self, Process};
-use super::report;
 use super::tree::{self, Failure, Slot};
 use crate::core::session::notes::{Applied, Look, Offer, VALUE_PREFIX, is_ours};
 use crate::core::session::{Access, Services, Session, SessionError};
-use crate::httpd::log::Level;
 use crate::httpd::request::Request;
 
 /// Opens the session for writing and offers it to the record's handler.
@@ -76,13 +74,7 @@ pub fn look(request: Request<'_>) -> Result<Applied, Failure> {
         applied => applied.map_err(Failure::Session)?,
     };
     if applied.refused > 0 {
-        let text = format!(
-            "{} notes or words of session-store.do make no sense and were refused: a key is 1 to 128 \
-             bytes of printable UTF-8",
-            applied.refused
-        );
-        report::line(request, Level::Error, &text);
-        return Err(Failure::Session(SessionError::Limit("what a note can say")));
+        return Err(Failure::Notes(applied.refused));
     }
     Ok(applied)
 }

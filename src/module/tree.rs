@@ -29,6 +29,8 @@ pub enum Failure {
     Phase,
     /// The child could not be set up; it has been logged.
     NoProcess,
+    /// This many notes say what no session can do.
+    Notes(usize),
     /// The session says no.
     Session(SessionError),
 }
