@@ -13,7 +13,7 @@ use std::time::Duration;
 pub use self::register::register;
 use self::status::{CODES, call, code};
 use super::answer;
-use super::notes;
+use super::notes::{self, Pending};
 use super::tree;
 use crate::core::clock::Time;
 use crate::core::session::values::Key;
@@ -85,11 +85,14 @@ fn with<T>(
 /// date.
 fn change(
     r: *mut request_rec,
+    pending: Pending,
     body: impl FnOnce(&mut Session, &Services<'_>) -> Result<(), SessionError>,
 ) -> apr_status_t {
     call(r, |request| {
         let outcome = with(request, body);
-        notes::refresh_all(request);
+        if outcome.is_ok() {
+            notes::refresh_all(request, pending);
+        }
         outcome
     })
 }
@@ -379,7 +382,7 @@ pub unsafe extern "C" fn session_store_set_timeout(
     r: *mut request_rec,
     timeout: apr_interval_time_t,
 ) -> apr_status_t {
-    change(r, |session, _| {
+    change(r, Pending::Stay, |session, _| {
         let span = Duration::from_micros(u64::try_from(timeout).unwrap_or(0));
         match u32::try_from(span.as_secs()) {
             Ok(seconds) if seconds > 0 => session.set_timeout(seconds),
@@ -397,7 +400,7 @@ pub unsafe extern "C" fn session_store_set_user(
     r: *mut request_rec,
     user: *const c_char,
 ) -> apr_status_t {
-    change(r, |session, _| {
+    change(r, Pending::Stay, |session, _| {
         let name = (!user.is_null()).then(|| {
             // SAFETY: not null; the header asks for a C string.
             unsafe { CStr::from_ptr(user) }.to_str().map_err(|_| SessionError::BadArgument)
@@ -416,7 +419,7 @@ pub unsafe extern "C" fn session_store_save(r: *mut request_rec) -> apr_status_t
         if let Some(line) = with(request, |session, services| session.save(services))? {
             answer::set_cookie(request, &line);
         }
-        notes::refresh_all(request);
+        notes::refresh_all(request, Pending::Stay);
         Ok(())
     })
 }
@@ -427,7 +430,7 @@ pub unsafe extern "C" fn session_store_save(r: *mut request_rec) -> apr_status_t
 /// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_reload(r: *mut request_rec) -> apr_status_t {
-    change(r, |session, services| {
+    change(r, Pending::Go, |session, services| {
         let found = !session.is_new();
         session.reload(services)?;
         if found && session.is_new() { Err(SessionError::Gone) } else { Ok(()) }
@@ -440,7 +443,7 @@ pub unsafe extern "C" fn session_store_reload(r: *mut request_rec) -> apr_status
 /// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_revert(r: *mut request_rec) -> apr_status_t {
-    change(r, |session, _| session.revert())
+    change(r, Pending::Go, |session, _| session.revert())
 }
 
 /// See the header.
@@ -449,7 +452,7 @@ pub unsafe extern "C" fn session_store_revert(r: *mut request_rec) -> apr_status
 /// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_delete(r: *mut request_rec) -> apr_status_t {
-    change(r, |session, _| session.delete())
+    change(r, Pending::Stay, |session, _| session.delete())
 }
 
 /// See the header.
@@ -458,7 +461,7 @@ pub unsafe extern "C" fn session_store_delete(r: *mut request_rec) -> apr_status
 /// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_invalidate(r: *mut request_rec) -> apr_status_t {
-    change(r, |session, _| session.invalidate())
+    change(r, Pending::Go, |session, _| session.invalidate())
 }
 
 /// See the header.
@@ -467,5 +470,5 @@ pub unsafe extern "C" fn session_store_invalidate(r: *mut request_rec) -> apr_st
 /// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_regenerate(r: *mut request_rec) -> apr_status_t {
-    change(r, |session, _| session.regenerate())
+    change(r, Pending::Stay, |session, _| session.regenerate())
 }

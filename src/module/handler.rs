@@ -148,7 +148,7 @@ pub fn commit(request: Request<'_>, stage: Stage) -> Result<(), Failure> {
     });
     if renamed {
         // Handlers that go on see the id that the client will have.
-        notes::refresh_all(request);
+        notes::refresh_all(request, notes::Pending::Stay);
     }
     committed.unwrap_or(Ok(()))
 }

@@ -278,3 +278,35 @@ fn each_request_of_a_tree_has_its_own_baseline() {
     assert!(visitor.jar.is_empty());
     assert_eq!(records(&server), 0);
 }
+
+#[test]
+fn what_a_function_does_to_the_session_leaves_unread_notes_alone() {
+    let server = probed().conf("SessionRegenerateGrace 0").start();
+    let notes = "setnote:session:a=2;setnote:session:new=1;unsetnote:session:b";
+    for call in ["save", "regenerate", "set_user:ann", "set_timeout:60000000", "set:d=1;save"] {
+        let mut visitor = server.client();
+        ask(&mut visitor, "/p?set:a=1;set:b=1;set:c=1");
+        let lines = ask(&mut visitor, &format!("/p?{notes};{call};note:session:a;note:session:c"));
+        assert!(lines.ends_with("note=SUCCESS 2\nnote=SUCCESS 1"), "{call}: {lines}");
+        let all = ask(&mut visitor, "/c?get:a;get:b;get:c;get:new");
+        assert_eq!(all, "get=SUCCESS 2\nget=NOTFOUND\nget=SUCCESS 1\nget=SUCCESS 1", "{call}");
+    }
+    // Ended: what differs from what was offered is the new session's.
+    let mut visitor = server.client();
+    ask(&mut visitor, "/p?set:a=1;set:b=1;set:c=1");
+    ask(&mut visitor, &format!("/p?{notes};delete"));
+    assert_eq!(ask(&mut visitor, "/c?keys;get:a"), "keys=SUCCESS a,new\nget=SUCCESS 2");
+    // Taken back, read again or ended with its id: nothing is left of them.
+    for call in ["revert", "reload"] {
+        let lines =
+            ask(&mut visitor, &format!("/p?setnote:session:a=3;setnote:session:x=3;{call};notes"));
+        assert!(!lines.contains("session:x"), "{lines}");
+        assert_eq!(
+            ask(&mut visitor, "/c?keys;get:a"),
+            "keys=SUCCESS a,new\nget=SUCCESS 2",
+            "{call}"
+        );
+    }
+    ask(&mut visitor, "/p?setnote:session:a=3;invalidate");
+    assert!(visitor.jar.is_empty());
+}
