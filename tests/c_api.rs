@@ -324,11 +324,10 @@ fn looking_waits_for_nobody_and_taking_does() {
         let lines = ask(&mut visitor, &format!("/c?{takes}"));
         assert!(lines.ends_with("=TIMEUP"), "{takes}: {lines}");
     }
-    server.expect_log("taking a session: ");
+    server.expect_log("refused its session: ");
     let refused = visitor.get("/c?get:a;return:503").expect(503);
     assert_eq!(refused.header("Retry-After"), Some("1"));
     assert_eq!(visitor.get("/p?get:a").expect(503).header("Retry-After"), Some("1"));
-    server.expect_log("before the handler: ");
     gate.open();
     drop(held);
     wait_for("the end of the holder", PATIENCE, || {
