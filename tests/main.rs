@@ -1,6 +1,7 @@
 //! Tests against a real httpd. One binary, so that the harness is built once.
 
 mod c_api;
+mod caches;
 mod ends;
 mod guards;
 mod harness;
