@@ -44,6 +44,7 @@ need_for() {
             ;;
         docker)
             need_command debootstrap debootstrap 'makes a base image where no registry answers'
+            need debian-archive-keyring 'checks what debootstrap fetches'
             ;;
         *)
             echo "deps: $1 is none of build, test, bench, docker" >&2

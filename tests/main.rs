@@ -1,5 +1,9 @@
 //! Tests against a real httpd. One binary, so that the harness is built once.
 
+mod ends;
 mod guards;
 mod harness;
+mod locking;
+mod restart;
+mod steps;
 mod support;

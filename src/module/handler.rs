@@ -53,17 +53,36 @@ fn before(request: Request<'_>, slot: &Slot, engine: bool) -> Result<(), Failure
     if request.main().is_some() || request.prev().is_some() {
         enter_inner(request)?;
     }
-    if is_passive(request) {
-        // It cannot change a session, and may take as long as its client or backend likes.
-        if !is_nph(request) {
-            commit(request, Stage { status: request.status(), more: false })?;
-        }
-        return Ok(());
+    if is_passive(request, slot) {
+        return let_go(request);
     }
-    if engine && slot.named.get() && place_of(request).notes() {
+    if engine && place_of(request).notes() {
         notes::offer(request, slot)?;
     }
     Ok(())
+}
+
+/// A handler that cannot change a session may take as long as its client or backend likes: what was
+/// changed before it is committed, and others may have the session. A subrequest's session is its
+/// request's to commit.
+fn let_go(request: Request<'_>) -> Result<(), Failure> {
+    if request.main().is_some() {
+        return Ok(());
+    }
+    let nph = is_nph(request);
+    if nph {
+        mark_head_sent(request);
+    }
+    let committed = commit(request, Stage { status: request.status(), more: false });
+    release(request);
+    match committed {
+        // No answer of ours could tell of it.
+        Err(failure) if nph => {
+            report::failure(request, "committing a session", &failure);
+            Ok(())
+        }
+        committed => committed,
+    }
 }
 
 /// A record inside another: what the outer handlers did so far counts. Before a redirect's target runs
@@ -177,10 +196,12 @@ fn refuse_late(request: Request<'_>, failure: &Failure, result: i32) -> i32 {
     }
 }
 
-/// Handlers that cannot reach notes: httpd's own for files, proxies, CGI.
-fn is_passive(request: Request<'_>) -> bool {
+/// Handlers that cannot reach notes: httpd's own for files, which serves whatever no handler was named
+/// for, proxies, CGI.
+fn is_passive(request: Request<'_>, slot: &Slot) -> bool {
     match request.handler() {
         None => true,
+        Some(_) if !slot.named.get() => true,
         Some(b"default-handler" | b"cgi-script" | b"fcgid-script") => true,
         Some(name) => name.starts_with(b"proxy"),
     }

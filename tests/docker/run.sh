@@ -5,8 +5,8 @@
 #   run.sh test    makes it and runs the tests
 #
 # The module is built in the image from source where a registry has the images for it, and by this
-# machine's cargo where not; SESSION_STORE_DOCKER_BUILD=source or =host decides it. Where no registry
-# has debian:bookworm, a base image is made with debootstrap, once.
+# machine's cargo where not; SESSION_STORE_DOCKER_BUILD=source or =host decides it. Where no
+# registry has debian:bookworm, a base image is made with debootstrap, once.
 #
 # Without an engine that answers: fails if CI is true, is skipped with a word otherwise.
 set -euo pipefail
@@ -47,8 +47,8 @@ make_base() {
     say "no registry has debian:$release: making $made_base with debootstrap (about a minute)"
     as_root debootstrap --variant=minbase --include=$runtime_packages $release "$root" "$from" \
         >"$root.log" 2>&1 || { tail -n 30 "$root.log" >&2; exit 1; }
-    as_root tar -C "$root" --exclude='./var/cache/apt/archives/*.deb' --exclude='./var/lib/apt/lists/*' \
-        --numeric-owner -c . | docker import - $made_base >/dev/null
+    as_root tar -C "$root" --exclude='./var/cache/apt/archives/*.deb' \
+        --exclude='./var/lib/apt/lists/*' --numeric-owner -c . | docker import - $made_base >/dev/null
 }
 
 find_base() {
@@ -58,43 +58,63 @@ find_base() {
     docker image inspect $made_base >/dev/null 2>&1 || make_base
 }
 
+# The image the module is built in; the base itself if that is done outside.
 find_builder() {
-    builder=rust:1-$release
     case ${SESSION_STORE_DOCKER_BUILD:-} in
-        source) builder=${SESSION_STORE_DOCKER_BUILDER:-$builder} ;;
+        source) builder=${SESSION_STORE_DOCKER_BUILDER:-rust:1-$release} ;;
         host) builder=$base ;;
-        '') have $builder >/dev/null || builder=$base ;;
-        *) say 'SESSION_STORE_DOCKER_BUILD is source or host' >&2; exit 2 ;;
+        '')
+            builder=rust:1-$release
+            have $builder >/dev/null || builder=$base
+            ;;
+        *)
+            say 'SESSION_STORE_DOCKER_BUILD is source or host' >&2
+            exit 2
+            ;;
     esac
 }
 
-# The module as this machine builds it; it must be the release the base is.
+# The module as this machine builds it.
 host_module() {
+    local here
+    here=$(. /etc/os-release && echo "${VERSION_CODENAME:-unknown}")
+    [ "$here" = $release ] \
+        || say "this machine is $here: what it builds may not load on $release" >&2
     if [ -z "${SESSION_STORE_MODULE:-}" ]; then
-        cargo build --release --locked
+        cargo build --release --locked || return
         SESSION_STORE_MODULE=target/release/libmod_session_store.so
     fi
-    mkdir -p $context/prebuilt
-    cp "$SESSION_STORE_MODULE" $context/prebuilt/libmod_session_store.so
+    mkdir -p $context/prebuilt && cp "$SESSION_STORE_MODULE" $context/prebuilt/libmod_session_store.so
+}
+
+# Engines without buildx have only the classic builder; the Dockerfile suits both.
+build_image() {
+    local buildkit=0
+    ! docker buildx version >/dev/null 2>&1 || buildkit=1
+    rm -rf $context
+    mkdir -p $context
+    if [ "$builder" = "$base" ]; then
+        say "image $image on $base, with the module this machine builds"
+        host_module || return
+    else
+        say "image $image on $base, with the module built in $builder"
+        tar -c --exclude=./target --exclude=./.git . | tar -x -C $context || return
+    fi
+    DOCKER_BUILDKIT=$buildkit docker build --quiet --force-rm --tag "$image" \
+        --file tests/docker/Dockerfile --build-arg BASE="$base" --build-arg BUILDER="$builder" $context >/dev/null
 }
 
 make_image() {
     find_base
     find_builder
-    rm -rf $context
-    mkdir -p $context
-    if [ "$builder" = "$base" ]; then
-        say "image $image on $base, with the module this machine builds"
-        host_module
-    else
-        say "image $image on $base, with the module built in $builder"
-        tar -c --exclude=./target --exclude=./.git . | tar -x -C $context
+    if ! build_image; then
+        # In the container crates may be out of reach that this machine has already.
+        [ "$builder" != "$base" ] && [ -z "${SESSION_STORE_DOCKER_BUILD:-}" ] || exit 1
+        say 'that build failed; trying with the module this machine builds'
+        builder=$base
+        build_image || exit 1
     fi
-    # Engines without buildx have only the classic builder; the Dockerfile suits both.
-    DOCKER_BUILDKIT=$(docker buildx version >/dev/null 2>&1 && echo 1 || echo 0) \
-        docker build --quiet --tag "$image" --file tests/docker/Dockerfile \
-        --build-arg BASE="$base" --build-arg BUILDER="$builder" $context >/dev/null
-    # What the new image replaces; the stage that builds from source is kept, for its packages.
+    # What the new image replaces; a stage that built from source is kept, for its packages.
     docker image prune --force --filter label=session_store=test >/dev/null
     [ "$builder" != "$base" ] \
         || docker image prune --force --filter label=session_store=build >/dev/null

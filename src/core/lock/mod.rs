@@ -174,6 +174,13 @@ pub trait Leases: Send + Sync {
     /// follows is under way. False: it was taken over, and the commit has to merge.
     fn confirm(&self, lease: &Lease) -> Result<bool, MutexError>;
 
+    /// Whether a refusal of this session is to be logged: once a minute, by whichever process comes
+    /// first. Sessions that share a slot share the minute.
+    fn may_log_refusal(&self, key: &StoreKey) -> bool;
+
+    /// Counts a commit that found another request's changes and merged with them.
+    fn count_merged(&self);
+
     /// Ends the lease and wakes the oldest waiter. Ending one that was taken over does nothing. Works
     /// from any thread; touches memory only.
     fn release(&self, lease: Lease);

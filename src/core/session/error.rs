@@ -24,6 +24,10 @@ pub enum SessionError {
     ThroughAlias,
     /// An argument that makes no sense: an empty user, a timeout below a second.
     BadArgument,
+    /// What is to be added to is no whole number.
+    NotANumber,
+    /// The sum does not fit into 64 bits.
+    Overflow,
     /// There is no session to be ended or renewed.
     NoSession,
     /// The session was deleted by another request meanwhile.
@@ -55,6 +59,8 @@ impl fmt::Display for SessionError {
                 f.write_str("neither id nor user can change through the old id of a session")
             }
             SessionError::BadArgument => f.write_str("an argument makes no sense"),
+            SessionError::NotANumber => f.write_str("the value is no whole number"),
+            SessionError::Overflow => f.write_str("the sum does not fit into 64 bits"),
             SessionError::NoSession => f.write_str("there is no session"),
             SessionError::Gone => f.write_str("the session was deleted by another request"),
             SessionError::Absent => f.write_str("the store of the session is out of reach"),

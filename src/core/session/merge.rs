@@ -35,12 +35,13 @@ impl Session {
         let now = services.clock.now();
         for _ in 0..MERGE_HOPS {
             let Some(base) = &self.base else { return Ok(()) };
-            let (mut outcome, mut target) = (Ok(None), None);
+            let (mut outcome, mut target, mut met) = (Ok(None), None, false);
             let merged = services.store.merge(&base.key, base.record.incarnation, &mut |found| {
                 if let Kind::Alias { target: to, .. } = found.kind {
                     target = Some(StoreKey::from_bytes(to));
                     return Merge::Keep;
                 }
+                met = found.values != base.record.values;
                 outcome = self.merged(found, base, now);
                 match &outcome {
                     Ok(Some(record)) => Merge::Write(Box::new(record.clone())),
@@ -55,6 +56,9 @@ impl Session {
                 (Err(cause), ..) => return Err(cause.into()),
                 (Ok(()), Some(target), _) => self.move_base(target),
                 (Ok(()), None, Some(record)) => {
+                    if met {
+                        services.leases.count_merged();
+                    }
                     self.merged_is_stored(record);
                     return Ok(());
                 }
@@ -114,7 +118,7 @@ impl Session {
         Ok(found)
     }
 
-    fn apply_changes(&self, found: &mut Record, base: &Record) {
+    pub(super) fn apply_changes(&self, found: &mut Record, base: &Record) {
         let changed = |key: &&_| self.view.values.get(key) != base.values.get(key);
         for key in self.touched.iter().filter(changed) {
             match self.view.values.get(key) {

@@ -1,5 +1,6 @@
 //! Sessions: what they hold, how they are found, changed, committed and ended.
 
+mod add;
 pub mod candidates;
 mod change;
 pub mod codec;
@@ -7,6 +8,7 @@ mod commit;
 mod cookies;
 mod ending;
 mod error;
+mod hold;
 pub mod id;
 mod leave;
 mod merge;

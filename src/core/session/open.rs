@@ -5,6 +5,7 @@ use super::error::SessionError;
 use super::record::Kind;
 use super::state::{Access, Base, Notice, Phase, Services, Session};
 use crate::core::config::{Locking, StoreFailure};
+use crate::core::lock::Lease;
 use crate::core::store::{Loaded, StoreError, StoreKey};
 
 /// Most aliases followed for one id: a session may get a new id twice while an old one still
@@ -32,7 +33,10 @@ impl Session {
         }
         let lease = write && self.rules.locking == Locking::Request;
         match self.enter(services, lease) {
-            Ok(()) => self.phase = if write { Phase::Writing } else { Phase::Reading },
+            Ok(()) => {
+                self.kept_view = false;
+                self.phase = if write { Phase::Writing } else { Phase::Reading };
+            }
             Err(cause) => self.do_without(cause)?,
         }
         Ok(())
@@ -43,6 +47,7 @@ impl Session {
         match self.rules.place.store_failure() {
             StoreFailure::Ignore if cause.is_outage() => {
                 self.start_anew(self.reason);
+                self.kept_view = false;
                 self.phase = Phase::Absent;
             }
             // Opened for writing after a look: what that found is served, and writes are refused.
@@ -50,6 +55,17 @@ impl Session {
             _ => return Err(cause),
         }
         self.notices.push(Notice::StoreAbsent(cause.to_string()));
+        Ok(())
+    }
+
+    /// Opens the session for writing under a lease, whatever the place's locking is.
+    pub(super) fn open_leased(&mut self, services: &Services<'_>) -> Result<(), SessionError> {
+        if self.phase == Phase::Absent {
+            return Err(SessionError::Absent);
+        }
+        self.enter(services, true)?;
+        self.kept_view = false;
+        self.phase = Phase::Writing;
         Ok(())
     }
 
@@ -70,6 +86,8 @@ impl Session {
     pub fn release(&mut self, services: &Services<'_>) {
         self.end_lease(services);
         self.undo();
+        self.locks = 0;
+        self.kept_view = false;
         if let Some(base) = &mut self.base {
             base.held = Default::default();
         }
@@ -159,7 +177,7 @@ impl Session {
         for hop in 0..=ALIAS_HOPS {
             if lease {
                 self.end_lease(services);
-                let taken = services.leases.acquire(&key, &self.rules.wait)?;
+                let taken = self.acquire(services, &key)?;
                 self.lease = Some((key, taken));
             }
             let reason = match self.look(services, &key) {
@@ -187,6 +205,15 @@ impl Session {
         }
         self.end_lease(services);
         Ok(Err(Reason::Unknown))
+    }
+
+    fn acquire(&mut self, services: &Services<'_>, key: &StoreKey) -> Result<Lease, SessionError> {
+        services.leases.acquire(key, &self.rules.wait).map_err(|cause| {
+            if services.leases.may_log_refusal(key) {
+                self.notices.push(Notice::Refused(cause));
+            }
+            cause.into()
+        })
     }
 
     /// Loads what is under one key and judges whether it still counts.

@@ -10,7 +10,7 @@ use super::rules::Rules;
 use super::values::Key;
 use super::wire::Secrets;
 use crate::core::clock::{Clock, Time};
-use crate::core::lock::{Lease, Leases};
+use crate::core::lock::{Lease, LeaseError, Leases};
 use crate::core::store::{Held, Store, StoreKey};
 
 /// What sessions need of the process they live in.
@@ -49,6 +49,8 @@ pub enum Notice {
     LeaseLost(StoreKey),
     /// The session was deleted or replaced meanwhile; this request's changes were dropped.
     ChangesDropped(StoreKey),
+    /// A request was refused because the session is held; logged once a minute.
+    Refused(LeaseError),
     /// The session was served without its store.
     StoreAbsent(String),
 }
@@ -112,6 +114,10 @@ pub struct Session {
     /// Keys that this request set or removed since the base was read.
     pub(super) touched: Vec<Key>,
     pub(super) regenerate: bool,
+    /// Explicit locks that were not given back.
+    pub(super) locks: u32,
+    /// Its handler let it go, and `view` is what it looked like then.
+    pub(super) kept_view: bool,
     pub(super) head_sent: bool,
     /// The client has a cookie of the session, by its request or by an answer of this tree.
     pub(super) has_cookie: bool,
@@ -158,6 +164,8 @@ impl Session {
             view: blank(),
             touched: Vec::new(),
             regenerate: false,
+            locks: 0,
+            kept_view: false,
             head_sent: false,
             has_cookie: false,
             ended: false,

@@ -9,6 +9,8 @@
  *   ProbeFixup "OPS"            directory, location); in fixups; when the
  *   ProbeLog "OPS"              request is logged; when its pool is destroyed
  *   ProbeCleanup "OPS"
+ *   ProbeFilter "OPS"           where mod_session writes: in an output filter,
+ *                               when data or the end first comes by
  *
  * OPS is a list OP;OP;... (a comma does as well), OP is NAME, NAME:ARG or
  * NAME:KEY=VALUE. KEY, VALUE and ARG are percent-decoded after the split. Each
@@ -22,17 +24,18 @@
  * if the operation needs the handler, TOUCHED behind it if the function failed
  * and wrote to its output all the same. VALUE is percent-encoded; no value at
  * all (NULL) is a single -. The handler's lines are the body of its answer;
- * those of ProbeAccess and ProbeFixup the response header X-Probe, joined by
- * "; " and led by the phase; those of the others one line of the error log
- * (info).
+ * those of ProbeAccess, ProbeFixup and ProbeFilter the response header X-Probe,
+ * joined by "; " and led by the phase; those of the others one line of the
+ * error log (info).
  *
  * The session:
  *   version  open:read|write|NUMBER  get:K  set:K=V  set:K (NULL)  unset:K
  *   get_bytes:K  set_bytes:K=V  set_bytes:K (NULL, 0)  incr:K  keys  id  is_new
  *   exists  reason  created  accessed  timeout  set_timeout:MICROSECONDS  user
  *   set_user:NAME  set_user (NULL)  save  reload  revert  delete  invalidate
- *   regenerate  null:FUNCTION (no request)  nullargs:FUNCTION (a request, else
- *   NULL; functions with no pointer besides the request are called as usual)
+ *   regenerate  add:K=DELTA  lock  trylock  unlock  null:FUNCTION (no request)
+ *   nullargs:FUNCTION (a request, else NULL; functions with no pointer besides
+ *   the request are called as usual)
  * The request:
  *   note:N  notes (names that start with session)  setnote:N=V  unsetnote:N
  *   reqheader:N  env:N  header:N=V  errheader:N=V  type:T  etag:TEXT
@@ -42,7 +45,8 @@
  *   write:N (bytes to the client)  flush  body (reads the request's body)
  *   redirect:PATH (ends the list; what was buffered is dropped)  sub:PATH (an
  *   include)  nph (the first operation: the head is ours, no filter sees the
- *   rest)  suspend:MS (the rest runs on a timer: MPM event only)
+ *   rest)  suspend:MS (the handler returns SUSPENDED, the rest runs on another
+ *   thread that long after: MPM event only)
  * Time and processes:
  *   sleep:MS  wait:FILE (until it exists, 30 s)  touch:FILE  pid  kill (-9)
  *   cleanup:OPS (as ProbeCleanup, registered now)
@@ -50,6 +54,7 @@
 
 #define _GNU_SOURCE 1
 #include <dlfcn.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -81,7 +86,7 @@
     X(version) X(open) X(get) X(set) X(get_bytes) X(set_bytes) X(keys) X(id)   \
     X(is_new) X(exists) X(reason) X(created) X(accessed) X(timeout)            \
     X(set_timeout) X(user) X(set_user) X(save) X(reload) X(revert) X(delete)   \
-    X(invalidate) X(regenerate)
+    X(invalidate) X(regenerate) X(add) X(lock) X(trylock) X(unlock)
 
 struct api {
 #define MEMBER(name) APR_OPTIONAL_FN_TYPE(session_store_##name) *name;
@@ -109,6 +114,7 @@ struct run {
     int ended;
     int nph;
     int status;
+    apr_interval_time_t pause;
 };
 
 struct place {
@@ -116,11 +122,12 @@ struct place {
     const char *fixup;
     const char *log;
     const char *cleanup;
+    const char *filter;
 };
 
 module AP_MODULE_DECLARE_DATA probe_module;
 static void schedule_cleanup(request_rec *r, const char *ops);
-static void suspended(void *baton);
+static void *resume(void *baton);
 
 #define CALL(x, name, args)                                                    \
     ((x)->api->name == NULL ? ABSENT : (x)->api->name args)
@@ -135,6 +142,8 @@ static const char *status_name(apr_pool_t *p, apr_status_t rv)
     case APR_EINVAL:   return "EINVAL";
     case APR_ENOSPC:   return "ENOSPC";
     case APR_EACCES:   return "EACCES";
+    case APR_EBUSY:   return "EBUSY";
+    case APR_ERANGE:   return "ERANGE";
     case APR_EBUSY:    return "EBUSY";
     case APR_TIMEUP:   return "TIMEUP";
     case APR_ENOTIMPL: return "ENOTIMPL";
@@ -270,6 +279,9 @@ static const char untouched[] = "untouched";
 
 VERB(save) VERB(reload) VERB(revert) VERB(delete) VERB(invalidate)
 VERB(regenerate)
+VERB(lock)
+VERB(trylock)
+VERB(unlock)
 TEXT(id) TEXT(reason) TEXT(user)
 NUMBER(is_new, int) NUMBER(exists, int)
 NUMBER(created, apr_time_t) NUMBER(accessed, apr_time_t)
@@ -381,6 +393,20 @@ OP(keys)
     result(x, rv, list, keys != NULL);
 }
 
+OP(add)
+{
+    apr_size_t size;
+    char *value = split_pair(arg, len, &size);
+    apr_int64_t delta, sum = ABSENT;
+    apr_status_t rv;
+
+    if (!value || !number(value, APR_INT64_MIN, APR_INT64_MAX, &delta))
+        return line(x, "BADARG", NULL);
+    rv = CALL(x, add, (x->r, arg, delta, &sum));
+    result(x, rv, apr_psprintf(x->r->pool, "%" APR_INT64_T_FMT, sum),
+           sum != ABSENT);
+}
+
 OP(set_timeout)
 {
     apr_int64_t n;
@@ -426,6 +452,10 @@ static void call_with_nulls(struct run *x, request_rec *r, const char *name)
     NULLS(delete, (r))
     NULLS(invalidate, (r))
     NULLS(regenerate, (r))
+    NULLS(add, (r, NULL, 1, NULL))
+    NULLS(lock, (r))
+    NULLS(trylock, (r))
+    NULLS(unlock, (r))
     line(x, "BADARG", NULL);
 }
 
@@ -615,17 +645,24 @@ OP(nph)
 OP(suspend)
 {
     apr_int64_t ms;
-    apr_status_t rv;
+    pthread_t thread;
+    int can = 0;
 
     (void)len;
     if (!number(arg, 0, SLEEP_MS, &ms))
         return line(x, "BADARG", NULL);
-    rv = ap_mpm_register_timed_callback(apr_time_from_msec(ms), suspended, x);
-    say(x, rv, NULL);
-    if (rv == APR_SUCCESS) {
-        x->status = SUSPENDED;
-        x->ended = 1;
-    }
+    if (ap_mpm_query(AP_MPMQ_IS_ASYNC, &can) != APR_SUCCESS || !can)
+        return say(x, APR_ENOTIMPL, NULL);
+    say(x, APR_SUCCESS, NULL);
+    x->pause = apr_time_from_msec(ms);
+    x->status = SUSPENDED;
+    x->ended = 1;
+    /* Not ap_mpm_register_timed_callback(): the event MPM of 2.4.71 looks at
+     * its timers only when a connection wakes it. */
+    if (pthread_create(&thread, NULL, resume, x) == 0)
+        pthread_detach(thread);
+    else
+        x->status = HTTP_INTERNAL_SERVER_ERROR;
 }
 
 /* ---- time and processes ---- */
@@ -689,6 +726,7 @@ static const struct {
     ROW(timeout, NONE) ROW(set_timeout, MUST) ROW(user, NONE)
     ROW(set_user, MAY) ROW(save, NONE) ROW(reload, NONE) ROW(revert, NONE)
     ROW(delete, NONE) ROW(invalidate, NONE) ROW(regenerate, NONE)
+    ROW(add, MUST | PAIR) ROW(lock, NONE) ROW(trylock, NONE) ROW(unlock, NONE)
     ROW(null, MUST) ROW(nullargs, MUST)
     ROW(note, MUST) ROW(notes, NONE) ROW(setnote, MUST | PAIR)
     ROW(unsetnote, MUST) ROW(reqheader, MUST) ROW(env, MUST)
@@ -801,11 +839,12 @@ static int handler(request_rec *r)
 
 /* The rest of a suspended handler. No release of httpd up to 2.4.71 has a way
  * to hand the connection back to the MPM, so the answer ends it. */
-static void suspended(void *baton)
+static void *resume(void *baton)
 {
     struct run *x = baton;
     conn_rec *c = x->r->connection;
 
+    apr_sleep(x->pause);
     apr_thread_mutex_lock(x->r->invoke_mtx);
     x->ended = 0;
     x->status = OK;
@@ -813,7 +852,7 @@ static void suspended(void *baton)
     run_list(x);
     apr_thread_mutex_unlock(x->r->invoke_mtx);
     if (x->status == SUSPENDED)
-        return;
+        return NULL;
     if (x->status == OK)
         ap_finalize_request_protocol(x->r);
     else
@@ -821,6 +860,7 @@ static void suspended(void *baton)
     ap_process_request_after_handler(x->r);
     ap_flush_conn(c);
     apr_socket_shutdown(ap_get_conn_socket(c), APR_SHUTDOWN_WRITE);
+    return NULL;
 }
 
 static const struct place *place_of(request_rec *r)
@@ -861,6 +901,26 @@ static int run_fixup(request_rec *r)
     if (place->cleanup)
         schedule_cleanup(r, place->cleanup);
     return rc ? rc : DECLINED;
+}
+
+static void add_filter(request_rec *r)
+{
+    if (!r->main && place_of(r)->filter)
+        ap_add_output_filter("PROBE", NULL, r, r->connection);
+}
+
+static apr_status_t run_filter(ap_filter_t *f, apr_bucket_brigade *bb)
+{
+    apr_bucket *e;
+
+    for (e = APR_BRIGADE_FIRST(bb); e != APR_BRIGADE_SENTINEL(bb);
+         e = APR_BUCKET_NEXT(e))
+        if (!APR_BUCKET_IS_METADATA(e) || APR_BUCKET_IS_EOS(e)) {
+            run_phase(f->r, "filter", place_of(f->r)->filter);
+            ap_remove_output_filter(f);
+            break;
+        }
+    return ap_pass_brigade(f->next, bb);
 }
 
 static int run_log(request_rec *r)
@@ -921,6 +981,7 @@ static void *merge_place(apr_pool_t *p, void *base_, void *over_)
     both->fixup = over->fixup ? over->fixup : base->fixup;
     both->log = over->log ? over->log : base->log;
     both->cleanup = over->cleanup ? over->cleanup : base->cleanup;
+    both->filter = over->filter ? over->filter : base->filter;
     return both;
 }
 
@@ -941,6 +1002,7 @@ static const command_rec commands[] = {
     DIRECTIVE("ProbeFixup", fixup),
     DIRECTIVE("ProbeLog", log),
     DIRECTIVE("ProbeCleanup", cleanup),
+    DIRECTIVE("ProbeFilter", filter),
     { NULL }
 };
 
@@ -951,6 +1013,9 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_check_access(run_access, NULL, NULL, APR_HOOK_MIDDLE,
                          AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_fixups(run_fixup, NULL, NULL, APR_HOOK_MIDDLE);
+    /* First, as filters of a kind run in the order in which they came. */
+    ap_hook_insert_filter(add_filter, NULL, NULL, APR_HOOK_FIRST);
+    ap_register_output_filter("PROBE", run_filter, NULL, AP_FTYPE_CONTENT_SET);
     ap_hook_handler(handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_log_transaction(run_log, NULL, NULL, APR_HOOK_MIDDLE);
 }

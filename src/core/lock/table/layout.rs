@@ -57,6 +57,7 @@ pub(super) enum Part {
     Tokens = 2,
     Taken = 3,
     Waiting = 4,
+    Logged = 5,
 }
 
 /// Words of an entry.

@@ -8,7 +8,7 @@
 //!                   11 leases of the dead   12 overdue leases   13 lists rebuilt
 //!                   14 merged commits       15 ended without their mutex
 //!                   24 … 55 waits by length: bucket n counts those of 2^(n-1) to 2^n µs
-//!       64  slot 0   0 busy mark  1 list  2 tokens given  3 leases given  4 waiters  5 … 7 unused
+//!       64  slot 0   0 busy mark  1 list  2 tokens given  3 leases given  4 waiters  5 last logged refusal (µs)
 //!       72  slot 1   …
 //!           …
 //! 64 + 8s   entry 0  0 state (8 bits), slot (24), next in its list (32)      s: number of slots
@@ -48,18 +48,23 @@ use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use self::layout::{Cells, Count, Field, Head, NO_END, VERSION};
+use self::layout::{Cells, Count, Field, Head, NO_END, Part, VERSION};
 pub use self::layout::{Layout, MAX_OVERFLOW, MAX_SLOTS};
 use self::slot::{Slot, end_of};
 pub use self::stats::{Holder, Statistics};
 use self::wait::{Place, Step, Want};
-use crate::core::clock::Clock;
+use crate::core::clock::{Clock, Monotonic};
 use crate::core::lock::host::{NOBODY, Owners, Parking, Words};
-use crate::core::lock::{Lease, LeaseError, Leases, MutexError, SlotGuard, SlotMutexes, Wait};
+use crate::core::lock::{
+    Lease, LeaseError, Leases, MutexError, SlotGuard, SlotMutexes, Wait, slot_of,
+};
 use crate::core::store::StoreKey;
 
 /// For how long a confirmed lease is safe from being taken over: more than a commit takes.
 pub const CONFIRMED: Duration = Duration::from_secs(10);
+
+/// How often refusals of one slot are logged.
+pub const LOG_EVERY: Duration = Duration::from_secs(60);
 
 /// Shared memory holds another table than the one asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -225,6 +230,21 @@ where
             }
             held
         })
+    }
+
+    fn may_log_refusal(&self, key: &StoreKey) -> bool {
+        // Without the mutex: should two processes pass here at once, there are two lines.
+        let slot = slot_of(key, self.cells.layout.slots());
+        let (now, last) = (self.clock.monotonic(), self.cells.part(slot, Part::Logged));
+        let due = last == 0 || now.since(Monotonic(last)) >= LOG_EVERY;
+        if due {
+            self.cells.set_part(slot, Part::Logged, now.0.max(1));
+        }
+        due
+    }
+
+    fn count_merged(&self) {
+        self.cells.count(Count::Merged);
     }
 
     fn release(&self, lease: Lease) {

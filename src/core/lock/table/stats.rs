@@ -31,7 +31,7 @@ pub struct Statistics {
     pub from_overdue: u64,
     /// Lists rebuilt after a process was killed while it changed them.
     pub rebuilt: u64,
-    /// Commits that found their lease gone and merged, as [`Table::count_merged`] was told.
+    /// Commits that found their lease gone and merged, as `Leases::count_merged` was told.
     pub merged: u64,
     /// Leases and waits that were given up without their slot's mutex, because it could not be had.
     pub disowned: u64,
@@ -74,11 +74,6 @@ where
             merged: cells.counted(Count::Merged),
             disowned: cells.counted(Count::Disowned),
         }
-    }
-
-    /// Counts a commit that found its lease gone and merged.
-    pub fn count_merged(&self) {
-        self.cells.count(Count::Merged);
     }
 
     /// The leases held now, at most `most`, those held longest first.

@@ -1,0 +1,64 @@
+//! Servers whose pages are lists of session operations, and what is to be seen of their sessions.
+
+use std::fs;
+
+use super::apxs;
+use super::builder::Builder;
+use super::client::{Client, Request, Response};
+use super::server::Server;
+
+/// The name of the cookie.
+pub const COOKIE: &str = "session_store";
+
+/// Sessions everywhere and nobody waits for one: what is still held when the next request comes is a
+/// 503. Below `/p` lists run with notes offered, below `/c` without, below `/s` through the symbols.
+pub fn probed() -> Builder {
+    Server::builder().load("probe_module", apxs::probe("mod_probe")).sessions().conf(
+        "SessionLockTimeout 0\n\
+         <Location \"/p\">\nSetHandler probe\n</Location>\n\
+         <Location \"/c\">\nSetHandler probe\nSessionNotes off\n</Location>\n\
+         <Location \"/s\">\nSetHandler probe-symbols\nSessionNotes off\n</Location>",
+    )
+}
+
+/// What the lists at `target` answer, without the end of the last line. Fails the test if the answer
+/// is not a 200 or brings more than one cookie.
+#[track_caller]
+pub fn ask(client: &mut Client, target: &str) -> String {
+    let response = client.get(target).expect(200);
+    one_cookie_at_most(&response);
+    response.text().trim_end().to_owned()
+}
+
+/// As [`ask`], on a connection of its own: for what the probe does once the answer is complete.
+#[track_caller]
+pub fn ask_and_close(client: &mut Client, target: &str) -> String {
+    let response = client.send(&Request::get(target).close()).expect(200);
+    one_cookie_at_most(&response);
+    response.text().trim_end().to_owned()
+}
+
+/// Fails the test if the answer sets more than one cookie.
+#[track_caller]
+pub fn one_cookie_at_most(response: &Response) {
+    let cookies = response.set_cookies().len();
+    assert!(cookies <= 1, "{cookies} cookies are set");
+}
+
+/// A list as the argument of an operation of another list.
+pub fn quoted(list: &str) -> String {
+    let escape = |c: char| match c {
+        '%' | ';' | ',' | '?' | '&' | '#' | ' ' => format!("%{:02X}", c as u32),
+        plain => plain.to_string(),
+    };
+    list.chars().map(escape).collect()
+}
+
+/// The records in the data folder: sessions, and the ways from old ids to them.
+#[track_caller]
+pub fn records(server: &Server) -> usize {
+    let folders = fs::read_dir(server.data_dir()).expect("reading the data folder").flatten();
+    let folders = folders.filter(|folder| folder.file_name().len() == 2);
+    let files = folders.flat_map(|folder| fs::read_dir(folder.path()).expect("reading a folder"));
+    files.flatten().filter(|file| file.path().is_file()).count()
+}
