@@ -125,12 +125,12 @@ fn what_was_let_go_can_be_looked_at_and_is_taken_again_to_be_changed() {
     session.set(&key("a"), b"1").unwrap();
     session.save(&world.services()).unwrap();
     session.let_go(&world.services());
-    assert!(session.is_readable() && !session.is_open() && world.held() == 0);
+    assert!(session.was_let_go() && !session.is_open() && world.held() == 0);
     browser.clone().put("a", "2");
     assert_eq!(value(&session, "a").as_deref(), Some("1"));
     assert!(matches!(session.set(&key("a"), b"3"), Err(SessionError::ReadOnly)));
     session.open(&world.services(), Access::Write).unwrap();
-    assert_eq!(value(&session, "a").as_deref(), Some("2"));
+    assert_eq!((value(&session, "a").as_deref(), session.was_let_go()), (Some("2"), false));
 }
 
 #[test]
