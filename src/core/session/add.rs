@@ -2,19 +2,19 @@
 
 use super::change::size_of;
 use super::error::SessionError;
+use super::merge::MERGE_HOPS;
 use super::record::{Kind, Record};
-use super::state::{Services, Session};
+use super::state::{Base, Services, Session};
 use super::values::Key;
+use crate::core::clock::Time;
 use crate::core::store::{Merge, StoreError, StoreKey};
-
-/// Most times an addition follows a session to its new id.
-const HOPS: usize = 3;
 
 impl Session {
     /// Adds `delta` to the whole number under `key` (none counts as 0) and gives the sum.
     ///
-    /// Under a lease it is a change like any other. Without one it is stored at once, in one step with
-    /// reading what is there, and neither revert nor a failed answer undoes it.
+    /// Under a lease it is a change like any other, and so it is to a value that this request has
+    /// set itself and not saved. Else it is stored at once, in one step with reading what is there,
+    /// and neither revert nor a failed answer undoes it.
     pub fn add(
         &mut self,
         services: &Services<'_>,
@@ -22,7 +22,8 @@ impl Session {
         delta: i64,
     ) -> Result<i64, SessionError> {
         self.may_write()?;
-        if self.base.is_none() || self.is_exclusive(services)? {
+        let changed = |base: &Base| base.record.values.get(key) != self.view.values.get(key);
+        if self.base.as_ref().is_none_or(changed) || self.is_exclusive(services)? {
             let sum = sum(self.get(key), delta)?;
             self.set(key, sum.to_string().as_bytes())?;
             return Ok(sum);
@@ -36,7 +37,8 @@ impl Session {
         key: &Key,
         delta: i64,
     ) -> Result<i64, SessionError> {
-        for _ in 0..HOPS {
+        let now = services.clock.now();
+        for _ in 0..MERGE_HOPS {
             let Some(base) = &self.base else { break };
             let (mut outcome, mut target) = (Err(SessionError::Gone), None);
             let merged = services.store.merge(&base.key, base.record.incarnation, &mut |found| {
@@ -44,7 +46,7 @@ impl Session {
                     target = Some(StoreKey::from_bytes(to));
                     return Merge::Keep;
                 }
-                outcome = self.added(found, key, delta);
+                outcome = self.added(found, key, delta, now);
                 match &outcome {
                     Ok((_, record)) => Merge::Write(Box::new(record.clone())),
                     Err(_) => Merge::Keep,
@@ -52,6 +54,7 @@ impl Session {
             });
             match (merged, target) {
                 (Err(StoreError::Gone), _) => break,
+                (Ok(()), None) if matches!(outcome, Err(SessionError::Gone)) => break,
                 (Err(cause), _) => return Err(cause.into()),
                 (Ok(()), Some(target)) => self.move_base(target),
                 (Ok(()), None) => {
@@ -70,10 +73,16 @@ impl Session {
         mut found: Record,
         key: &Key,
         delta: i64,
+        now: Time,
     ) -> Result<(i64, Record), SessionError> {
-        let (sum, before) = (sum(found.values.get(key), delta)?, size_of(&found));
+        if !self.rules.writable(found.deadline, now) {
+            return Err(SessionError::Gone);
+        }
+        let (before, accessed) = (size_of(&found), found.accessed);
+        let sum = sum(found.values.get(key), delta)?;
         found.values.set(key, sum.to_string().into_bytes());
         self.fits(before, size_of(&found))?;
+        self.rules.visit(&mut found, accessed, now);
         Ok((sum, found))
     }
 
@@ -85,6 +94,7 @@ impl Session {
         if let Some(base) = &mut self.base {
             base.record.values.set(key, text);
             base.record.accessed = record.accessed;
+            base.record.deadline = record.deadline;
             base.held = Default::default();
         }
     }

@@ -139,11 +139,20 @@ impl Session {
         services: &Services<'_>,
         key: StoreKey,
     ) -> Result<bool, SessionError> {
+        Ok(self.is_held(services, key)? && !self.rules.shared_writes)
+    }
+
+    /// Whether the lease of a key is ours and was not taken over.
+    pub(super) fn is_held(
+        &mut self,
+        services: &Services<'_>,
+        key: StoreKey,
+    ) -> Result<bool, SessionError> {
         let Some((_, lease)) = self.lease.as_ref().filter(|(held, _)| *held == key) else {
             return Ok(false);
         };
         if services.leases.confirm(lease).map_err(StoreError::Mutex)? {
-            return Ok(!self.rules.shared_writes);
+            return Ok(true);
         }
         self.notices.push(Notice::LeaseLost(key));
         self.lease = None;

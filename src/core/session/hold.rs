@@ -3,19 +3,26 @@
 use std::time::Duration;
 
 use super::error::SessionError;
+use super::record::Record;
 use super::state::{Phase, Services, Session};
+use super::values::Key;
 use crate::core::config::Locking;
 use crate::core::lock::Wait;
 
 impl Session {
-    /// Takes the session for this request tree, in every locking mode but `read`. It is read anew if it
-    /// was not held. Locks nest: as many [`Session::unlock`]s let it go. Without `wait` a held session
-    /// is refused at once.
+    /// Takes the session for this request tree, in every locking mode but `read`. It is read anew if
+    /// it was not held; what this request changed and did not save stays changed. Locks nest: as many
+    /// [`Session::unlock`]s let it go. Without `wait` a held session is refused at once.
     pub fn lock(&mut self, services: &Services<'_>, wait: bool) -> Result<(), SessionError> {
         if self.rules.locking == Locking::Read {
             return Err(SessionError::ReadOnly);
         }
-        if !(self.phase == Phase::Writing && self.lease.is_some()) {
+        let key = self.base.as_ref().map(|base| base.key);
+        let held = match key {
+            Some(key) if self.phase == Phase::Writing => self.is_held(services, key)?,
+            _ => false,
+        };
+        if !held {
             self.take(services, wait)?;
         }
         self.locks = self.locks.saturating_add(1);
@@ -27,13 +34,31 @@ impl Session {
         if !wait {
             self.rules.wait = Wait { timeout: Duration::ZERO, ..patience };
         }
+        let before = match &self.base {
+            Some(base) if self.phase == Phase::Writing => Some(base.record.clone()),
+            _ => None,
+        };
+        let (view, touched) = (self.view.clone(), self.touched.clone());
         let taken = self.open_leased(services);
         self.rules.wait = patience;
-        taken
+        taken?;
+        if let Some(before) = before {
+            self.change_again(before, view, touched);
+        }
+        Ok(())
     }
 
-    /// One lock less. True if that was the last and the session is to be let go, which the caller does
-    /// by committing and then [`Session::let_go`].
+    /// Brings changes of a session that was read anew into what it is now. If it is gone, so are they.
+    fn change_again(&mut self, before: Record, view: Record, touched: Vec<Key>) {
+        let Some(base) = &self.base else { return };
+        let mut now = base.record.clone();
+        (self.view, self.touched) = (view, touched);
+        self.apply_changes(&mut now, &before);
+        self.view = now;
+    }
+
+    /// One lock less. True if that was the last and the session is to be let go, which the caller
+    /// does by committing and then [`Session::let_go`].
     pub fn unlock(&mut self) -> bool {
         self.locks = self.locks.saturating_sub(1);
         self.locks == 0

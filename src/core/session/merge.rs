@@ -118,7 +118,7 @@ impl Session {
         Ok(found)
     }
 
-    fn apply_changes(&self, found: &mut Record, base: &Record) {
+    pub(super) fn apply_changes(&self, found: &mut Record, base: &Record) {
         let changed = |key: &&_| self.view.values.get(key) != base.values.get(key);
         for key in self.touched.iter().filter(changed) {
             match self.view.values.get(key) {

@@ -42,6 +42,22 @@ impl Session {
         Ok(())
     }
 
+    /// Goes on without the store where the place says so: with what was loaded, or with nothing.
+    fn do_without(&mut self, cause: SessionError) -> Result<(), SessionError> {
+        match self.rules.place.store_failure() {
+            StoreFailure::Ignore if cause.is_outage() => {
+                self.start_anew(self.reason);
+                self.kept_view = false;
+                self.phase = Phase::Absent;
+            }
+            // Opened for writing after a look: what that found is served, and writes are refused.
+            StoreFailure::Readonly if cause.is_outage() && self.phase == Phase::Reading => {}
+            _ => return Err(cause),
+        }
+        self.notices.push(Notice::StoreAbsent(cause.to_string()));
+        Ok(())
+    }
+
     /// Opens the session for writing under a lease, whatever the place's locking is.
     pub(super) fn open_leased(&mut self, services: &Services<'_>) -> Result<(), SessionError> {
         if self.phase == Phase::Absent {
@@ -50,21 +66,6 @@ impl Session {
         self.enter(services, true)?;
         self.kept_view = false;
         self.phase = Phase::Writing;
-        Ok(())
-    }
-
-    /// Goes on without the store where the place says so: with what was loaded, or with nothing.
-    fn do_without(&mut self, cause: SessionError) -> Result<(), SessionError> {
-        match self.rules.place.store_failure() {
-            StoreFailure::Ignore if cause.is_outage() => {
-                self.start_anew(self.reason);
-                self.phase = Phase::Absent;
-            }
-            // Opened for writing after a look: what that found is served, and writes are refused.
-            StoreFailure::Readonly if cause.is_outage() && self.phase == Phase::Reading => {}
-            _ => return Err(cause),
-        }
-        self.notices.push(Notice::StoreAbsent(cause.to_string()));
         Ok(())
     }
 

@@ -145,11 +145,12 @@ impl Session {
         }
     }
 
-    /// The lease of a key that nobody knows yet, if the handler goes on: there is nothing to wait
-    /// for. Should it fail all the same, the next commit merges.
+    /// The lease of a key that nobody knows yet, if the handler goes on and wants one: there is
+    /// nothing to wait for. Should it fail all the same, the next commit merges.
     fn lease_ahead(&self, services: &Services<'_>, key: StoreKey, more: bool) -> Option<Lease> {
         let has_it = self.lease.as_ref().is_some_and(|(held, _)| *held == key);
-        if has_it || !more || self.rules.locking != Locking::Request {
+        let wanted = self.rules.locking == Locking::Request || self.lease.is_some();
+        if has_it || !more || !wanted {
             return None;
         }
         let at_once = Wait { timeout: Duration::ZERO, ..self.rules.wait };

@@ -3,6 +3,7 @@ mod cookies;
 mod ending;
 mod failing;
 mod head;
+mod holding;
 mod leases;
 mod limits;
 mod merging;
