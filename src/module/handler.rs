@@ -15,7 +15,8 @@ use crate::httpd::request::Request;
 use crate::httpd::sys;
 
 const DECLINED: i32 = sys::DECLINED;
-const OK: i32 = sys::OK as i32;
+/// The first status that is an error of the server.
+const FAILED: i32 = sys::HTTP_INTERNAL_SERVER_ERROR as i32;
 
 /// Where a record's commit stands in its request.
 #[derive(Clone, Copy)]
@@ -198,17 +199,13 @@ fn refuse(request: Request<'_>, failure: &Failure, doing: &str) -> i32 {
 }
 
 /// The handler has run, and what it did cannot be kept. As long as nothing of its answer has left, the
-/// answer is an error instead.
+/// answer is an error instead: a redirect after a log-in that was not kept would only mislead.
 fn refuse_late(request: Request<'_>, failure: &Failure, result: i32) -> i32 {
     report::failure(request, "committing a session", failure);
     if request.main().is_some() || head_passed(request) || result == sys::SUSPENDED {
         return result;
     }
-    match result {
-        OK | DECLINED => i32::from(report::status(failure)),
-        _ if result == sys::DONE => i32::from(report::status(failure)),
-        _ => result,
-    }
+    if result >= FAILED { result } else { i32::from(report::status(failure)) }
 }
 
 /// Handlers that cannot reach notes: httpd's own for files, which serves whatever no handler was named
