@@ -3,6 +3,7 @@
 use super::config::place_of;
 use super::tree::Tree;
 use crate::core::cache;
+use crate::core::config::Place;
 use crate::httpd::request::Request;
 use crate::httpd::table::Table;
 
@@ -43,12 +44,17 @@ pub fn finish_head(request: Request<'_>, tree: &mut Tree) {
     if tree.timed_up && request.status() == 503 && errors.get(c"Retry-After").is_none() {
         errors.set("Retry-After", b"1");
     }
-    let place = place_of(request);
-    let used = tree.sessions().any(|session| session.was_used());
-    if !used || !place.cache_control() {
+    if tree.sessions().any(|session| session.was_used()) {
+        keep_private(request, place_of(request));
+    }
+}
+
+/// Says of an answer that it is for one visitor, where a place wants that said.
+pub fn keep_private(request: Request<'_>, place: &Place) {
+    if !place.cache_control() {
         return;
     }
-    let tables = [request.headers_out(), errors];
+    let tables = [request.headers_out(), request.err_headers_out()];
     let all = |name| tables.iter().flat_map(move |table| table.all(name));
     let vary = cache::vary(all("Vary"), place.id_sources());
     let with_cookie = all("Set-Cookie").next().is_some();

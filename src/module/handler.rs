@@ -57,6 +57,11 @@ fn before(request: Request<'_>, slot: &Slot, engine: bool) -> Result<(), Failure
     if is_passive(request, slot) {
         return let_go(request);
     }
+    if is_alone(request) {
+        // Nobody of ours sees the answer's head; it may have left.
+        mark_head_sent(request);
+        answer::keep_private(request.answering(), place_of(request));
+    }
     if engine && place_of(request).notes() {
         notes::offer(request, slot)?;
     }
@@ -103,7 +108,7 @@ fn after(request: Request<'_>, slot: &Slot, result: i32) -> Result<(), Failure> 
         return Err(Failure::Phase);
     }
     let looked = notes::end(request);
-    if request.main().is_some() {
+    if request.main().is_some() && !is_alone(request) {
         // A subrequest: folded in, committed with the request it belongs to.
         return looked.map(drop);
     }
@@ -184,11 +189,18 @@ fn head_passed(request: Request<'_>) -> bool {
 
 /// From now on nothing can be added to the answer's head.
 pub fn mark_head_sent(request: Request<'_>) {
-    if let Some(slot) = tree::slot(request.anchor()) {
+    if let Some(slot) = tree::slot_or_make(request.anchor()) {
         let mut tree = slot.tree.borrow_mut();
         tree.head_sent = true;
         tree.sessions().for_each(|session| session.head_is_sent());
     }
+}
+
+/// A subrequest of a request whose handler does not run inside ours, for the engine is off at its place:
+/// nobody commits after this one.
+fn is_alone(request: Request<'_>) -> bool {
+    let outer = request.answering();
+    outer != request && !tree::slot(outer).is_some_and(|slot| slot.wrapped.get())
 }
 
 /// The handler cannot run: the answer is an error of ours.
