@@ -195,6 +195,24 @@ APR_DECLARE_OPTIONAL_FN(apr_status_t, session_store_set_bytes,
                          apr_size_t len));
 
 /**
+ * Adds to a whole number, kept as decimal text, in one step with reading it: no
+ * parallel request is lost, in any locking mode. Where the session is not held
+ * (SessionLocking commit or off) the sum is stored at once, and neither
+ * session_store_revert() nor a failed answer takes it back.
+ * @param r     a request of the tree
+ * @param key   the key; none counts as 0
+ * @param delta what to add; may be negative
+ * @param sum   receives the sum
+ * @return APR_EINVAL also if the value is no whole number; APR_ERANGE if the
+ *         sum does not fit into 64 bits; APR_ENOSPC as session_store_set()
+ */
+apr_status_t session_store_add(request_rec *r, const char *key,
+                               apr_int64_t delta, apr_int64_t *sum);
+APR_DECLARE_OPTIONAL_FN(apr_status_t, session_store_add,
+                        (request_rec *r, const char *key, apr_int64_t delta,
+                         apr_int64_t *sum));
+
+/**
  * Lists the keys, in the order and spelling in which they were first set.
  * @param r    a request of the tree
  * @param keys receives an array of const char *; empty if there is no session
@@ -380,6 +398,37 @@ APR_DECLARE_OPTIONAL_FN(apr_status_t, session_store_invalidate,
 apr_status_t session_store_regenerate(request_rec *r);
 APR_DECLARE_OPTIONAL_FN(apr_status_t, session_store_regenerate,
                         (request_rec *r));
+
+/**
+ * Takes the session for this request tree, so that every other request that
+ * wants to hold it waits; what is stored now is read. Locks nest: each wants its
+ * session_store_unlock(), and the end of the handler gives all back. Under
+ * SessionLocking request the first use does this by itself; under commit and off
+ * it keeps out other lockers, not those who do not lock.
+ * @param r a request of the tree
+ * @return APR_EACCES where SessionLocking is `read`
+ */
+apr_status_t session_store_lock(request_rec *r);
+APR_DECLARE_OPTIONAL_FN(apr_status_t, session_store_lock, (request_rec *r));
+
+/**
+ * As session_store_lock(), without waiting.
+ * @param r a request of the tree
+ * @return APR_EBUSY if another request holds the session; APR_EACCES as above
+ */
+apr_status_t session_store_trylock(request_rec *r);
+APR_DECLARE_OPTIONAL_FN(apr_status_t, session_store_trylock, (request_rec *r));
+
+/**
+ * Lets the session go before the handler ends: what was changed is stored first.
+ * Reading then shows it as it was; a change takes it again and reads it anew.
+ * Inside nested locks only the outermost does this.
+ * @param r a request of the tree
+ * @return as session_store_save(); the session is let go all the same.
+ *         APR_SUCCESS also if it was not held
+ */
+apr_status_t session_store_unlock(request_rec *r);
+APR_DECLARE_OPTIONAL_FN(apr_status_t, session_store_unlock, (request_rec *r));
 
 #ifdef __cplusplus
 }

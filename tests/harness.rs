@@ -1,13 +1,14 @@
 //! The harness itself: what it notices, and what it leaves behind.
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Builder, Mpm, Request, Server, Target, inspect, parallel, wait_for, wait_value,
+    Builder, Mpm, Port, Request, Server, Target, inspect, parallel, wait_for, wait_value,
 };
 use crate::{mpm_tests, target_tests};
 
@@ -146,6 +147,15 @@ fn a_server_that_cannot_start_says_why() {
     let test = plain().conf("NoSuchDirective on").configtest();
     assert!(!test.passed && test.output.contains("NoSuchDirective"), "{test:?}");
     assert!(plain().configtest().passed);
+}
+
+/// What makes a start try again is httpd's own wording.
+#[test]
+fn a_port_that_was_taken_is_recognized() {
+    let port = Port::reserve();
+    let _other = TcpListener::bind(("127.0.0.1", port.number())).expect("listening");
+    let refusal = plain().start_on(port).err().expect("a refusal");
+    assert!(refusal.output.contains("could not bind to address"), "{refusal:?}");
 }
 
 #[test]

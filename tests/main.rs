@@ -5,5 +5,8 @@ mod caches;
 mod ends;
 mod guards;
 mod harness;
+mod locking;
 mod notes;
+mod restart;
+mod steps;
 mod support;

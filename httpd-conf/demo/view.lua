@@ -158,7 +158,7 @@ local function facts(r, model)
     local new = known.new == "1"
     local rows = {
         { "Session", new and "new: " .. (REASONS[known.reason] or "–") or "found" },
-        { "Made", moment(known.created) },
+        { "Made", new and "–" or moment(known.created) },
         { "Visit before this one", new and "–" or moment(known.accessed) },
         { "Ends when idle for", known.timeout and known.timeout .. " s" or "–" },
         { "User", known.user or "nobody" },

@@ -47,24 +47,8 @@ impl MutexPool {
             if index >= FILE_MECHANISM_MAX && made.needs_files() {
                 break;
             }
-            let instance = CString::new(index.to_string()).unwrap_or_default();
-            let mut mutex = std::ptr::null_mut();
-            // SAFETY: the caller vouches for server, pool and type; the strings outlive the call, which
-            // copies what it keeps.
-            let status = unsafe {
-                sys::ap_global_mutex_create(
-                    &mut mutex,
-                    std::ptr::null_mut(),
-                    kind.as_ptr(),
-                    instance.as_ptr(),
-                    server,
-                    pool,
-                    0,
-                )
-            };
-            if status != 0 || mutex.is_null() {
-                return Err(PoolError::Failed(status));
-            }
+            // SAFETY: as the caller says.
+            let mutex = unsafe { create(kind, &index.to_string(), server, pool)? };
             made.mutexes.push(mutex);
             if index == 0 {
                 // SAFETY: a mutex that was just made.
@@ -77,6 +61,26 @@ impl MutexPool {
         Ok(made)
     }
 
+    /// The mechanism that the `Mutex` directive chooses for a registered type now; none if it cannot be
+    /// had. Makes a mutex to see it, and destroys it.
+    ///
+    /// # Safety
+    /// As [`MutexPool::create`].
+    pub unsafe fn configured(
+        kind: &CStr,
+        server: *mut sys::server_rec,
+        pool: *mut sys::apr_pool_t,
+    ) -> Option<&'static str> {
+        // Not the name of one in use: a file mechanism would find its file there.
+        // SAFETY: as the caller says.
+        let mutex = unsafe { create(kind, "configured", server, pool) }.ok()?;
+        // SAFETY: a mutex that was just made.
+        let mechanism = unsafe { sys::apr_global_mutex_mech(mutex) };
+        // SAFETY: nobody else knows of it. If that fails it goes with the pool.
+        unsafe { sys::apr_global_mutex_destroy(mutex) };
+        Some(name_of(mechanism))
+    }
+
     /// How many there are.
     pub fn count(&self) -> u32 {
         self.mutexes.len() as u32
@@ -84,14 +88,7 @@ impl MutexPool {
 
     /// The mechanism's name, as the `Mutex` directive spells it.
     pub fn mechanism(&self) -> &'static str {
-        match self.mechanism {
-            sys::apr_lockmech_e_APR_LOCK_FCNTL => "fcntl",
-            sys::apr_lockmech_e_APR_LOCK_FLOCK => "flock",
-            sys::apr_lockmech_e_APR_LOCK_SYSVSEM => "sysvsem",
-            sys::apr_lockmech_e_APR_LOCK_PROC_PTHREAD => "pthread",
-            sys::apr_lockmech_e_APR_LOCK_POSIXSEM => "posixsem",
-            _ => "default",
-        }
+        name_of(self.mechanism)
     }
 
     fn needs_files(&self) -> bool {
@@ -164,6 +161,43 @@ impl MutexPool {
             // SAFETY: as above. It fails only for a mutex that this thread does not hold.
             unsafe { sys::apr_global_mutex_unlock(*mutex) };
         }
+    }
+}
+
+/// # Safety
+/// As [`MutexPool::create`].
+unsafe fn create(
+    kind: &CStr,
+    instance: &str,
+    server: *mut sys::server_rec,
+    pool: *mut sys::apr_pool_t,
+) -> Result<*mut sys::apr_global_mutex_t, PoolError> {
+    let instance = CString::new(instance).unwrap_or_default();
+    let mut mutex = std::ptr::null_mut();
+    // SAFETY: the caller vouches for server, pool and type; the strings outlive the call, which copies
+    // what it keeps.
+    let status = unsafe {
+        sys::ap_global_mutex_create(
+            &mut mutex,
+            std::ptr::null_mut(),
+            kind.as_ptr(),
+            instance.as_ptr(),
+            server,
+            pool,
+            0,
+        )
+    };
+    if status != 0 || mutex.is_null() { Err(PoolError::Failed(status)) } else { Ok(mutex) }
+}
+
+fn name_of(mechanism: sys::apr_lockmech_e) -> &'static str {
+    match mechanism {
+        sys::apr_lockmech_e_APR_LOCK_FCNTL => "fcntl",
+        sys::apr_lockmech_e_APR_LOCK_FLOCK => "flock",
+        sys::apr_lockmech_e_APR_LOCK_SYSVSEM => "sysvsem",
+        sys::apr_lockmech_e_APR_LOCK_PROC_PTHREAD => "pthread",
+        sys::apr_lockmech_e_APR_LOCK_POSIXSEM => "posixsem",
+        _ => "default",
     }
 }
 

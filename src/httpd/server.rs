@@ -28,13 +28,19 @@ fn state(query: u32) -> i32 {
 
 /// How many requests the server can work on at a time.
 pub fn workers() -> u32 {
-    let ask = |query: u32| {
-        let mut answer = 0;
-        // SAFETY: the MPM writes a number.
-        let status = unsafe { sys::ap_mpm_query(query as i32, &mut answer) };
-        if status == 0 { u32::try_from(answer).unwrap_or(1).max(1) } else { 1 }
-    };
-    ask(sys::AP_MPMQ_MAX_DAEMONS).saturating_mul(ask(sys::AP_MPMQ_MAX_THREADS))
+    ask_mpm(sys::AP_MPMQ_MAX_DAEMONS).saturating_mul(threads())
+}
+
+/// How many requests one child can work on at a time.
+pub fn threads() -> u32 {
+    ask_mpm(sys::AP_MPMQ_MAX_THREADS)
+}
+
+fn ask_mpm(query: u32) -> u32 {
+    let mut answer = 0;
+    // SAFETY: the MPM writes a number.
+    let status = unsafe { sys::ap_mpm_query(query as i32, &mut answer) };
+    if status == 0 { u32::try_from(answer).unwrap_or(1).max(1) } else { 1 }
 }
 
 /// User and group that children run as.

@@ -32,11 +32,25 @@ impl<'r> Table<'r> {
 
     /// Replaces every value of `name`.
     pub fn set(self, name: &str, value: &[u8]) {
-        let name = c_string(name);
-        let value = self.pool().bytes(value);
-        // SAFETY: the table lives; the value was copied into its pool, so it need not be copied again;
-        // the name is, because `set` copies both and `setn` neither.
-        unsafe { sys::apr_table_set(self.raw, name.as_ptr(), value) }
+        let pool = self.pool();
+        let (name, value) = (pool.bytes(name.as_bytes()), pool.bytes(value));
+        // SAFETY: the table lives, and both strings were copied into its pool.
+        unsafe { sys::apr_table_setn(self.raw, name, value) }
+    }
+
+    /// Adds a value of a name that is not there yet: names that begin alike are compared one by one
+    /// when one is replaced.
+    pub fn add_new(self, name: &str, value: &[u8]) {
+        let pool = self.pool();
+        let (name, value) = (pool.bytes(name.as_bytes()), pool.bytes(value));
+        // SAFETY: the table lives, and both strings were copied into its pool.
+        unsafe { sys::apr_table_addn(self.raw, name, value) }
+    }
+
+    /// Replaces every value of `name`, without a copy.
+    pub fn set_static(self, name: &'static CStr, value: &'static CStr) {
+        // SAFETY: the table lives, and both strings for ever.
+        unsafe { sys::apr_table_setn(self.raw, name.as_ptr(), value.as_ptr()) }
     }
 
     /// Adds a value beside those that are there.

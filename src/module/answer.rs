@@ -3,7 +3,7 @@
 use super::config::place_of;
 use super::tree::Tree;
 use crate::core::cache;
-use crate::core::config::Place;
+use crate::core::config::{Place, Sources};
 use crate::httpd::request::Request;
 use crate::httpd::table::Table;
 
@@ -24,7 +24,8 @@ fn remove_cookie(table: Table<'_>, name: &str) {
     let ours = |value: &&[u8]| {
         value.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'='))
     };
-    if !table.all("Set-Cookie").any(|value| ours(&value)) {
+    let any = table.get(c"Set-Cookie").is_some();
+    if !any || !table.all("Set-Cookie").any(|value| ours(&value)) {
         return;
     }
     let others: Vec<String> = table
@@ -44,19 +45,31 @@ pub fn finish_head(request: Request<'_>, tree: &mut Tree) {
     if tree.timed_up && request.status() == 503 && errors.get(c"Retry-After").is_none() {
         errors.set("Retry-After", b"1");
     }
-    if tree.sessions().any(|session| session.was_used()) {
+    if tree.told_nothing || tree.sessions().any(|session| session.was_used()) {
         keep_private(request, place_of(request));
     }
 }
 
 /// Says of an answer that it is for one visitor, where a place wants that said.
 pub fn keep_private(request: Request<'_>, place: &Place) {
-    if !place.cache_control() {
+    if place.cache_control() {
+        guard_caches(request, place.id_sources());
+    }
+}
+
+fn guard_caches(request: Request<'_>, sources: &Sources) {
+    let tables = [request.headers_out(), request.err_headers_out()];
+    let said = |name| tables.iter().any(|table| table.get(name).is_some());
+    if *sources == Sources::COOKIE && !said(c"Vary") && !said(c"Cache-Control") {
+        // The usual case, without a copy.
+        let control =
+            if said(c"Set-Cookie") { c"private, no-cache, no-store" } else { c"private, no-cache" };
+        tables[0].set_static(c"Vary", c"Cookie");
+        tables[0].set_static(c"Cache-Control", control);
         return;
     }
-    let tables = [request.headers_out(), request.err_headers_out()];
     let all = |name| tables.iter().flat_map(move |table| table.all(name));
-    let vary = cache::vary(all("Vary"), place.id_sources());
+    let vary = cache::vary(all("Vary"), sources);
     let with_cookie = all("Set-Cookie").next().is_some();
     let control = cache::control(all("Cache-Control"), with_cookie);
     for (name, value) in [("Vary", vary), ("Cache-Control", control)] {

@@ -2,6 +2,7 @@
 
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr::null;
+use std::sync::Arc;
 
 use super::config::{Section, position, server_config_mut};
 use crate::core::config::{DIRECTIVES, Directive, Origin, Place, Target};
@@ -109,7 +110,7 @@ unsafe extern "C" fn directive(
 
 fn run(
     command: &mut sys::cmd_parms,
-    place: *mut Place,
+    place: *mut Arc<Place>,
     arguments: *const c_char,
 ) -> Result<(), String> {
     // SAFETY: the row that httpd found the directive by.
@@ -129,7 +130,8 @@ fn run(
             note_section(command, place);
         }
         // SAFETY: the settings of this section, made by `create_place`; nobody else uses them now.
-        row.apply(Target::Place(unsafe { &mut *place }), &words, origin)
+        let place = Arc::make_mut(unsafe { &mut *place });
+        row.apply(Target::Place(place), &words, origin)
     };
     outcome.map_err(|problem| format!("{} {problem}", row.name))
 }
@@ -162,7 +164,7 @@ fn global_only(command: &mut sys::cmd_parms) -> Result<(), String> {
 }
 
 /// Remembers the section for the configuration test.
-fn note_section(command: &sys::cmd_parms, place: *const Place) {
+fn note_section(command: &sys::cmd_parms, place: *const Arc<Place>) {
     // SAFETY: the configuration is being read, by this thread alone.
     let config = unsafe { server_config_mut(command.server) };
     if config.sections.iter().all(|section| section.place != place) {

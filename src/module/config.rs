@@ -1,4 +1,5 @@
 //! Settings in httpd's keeping: one [`Place`] for each section, one [`ServerConfig`] for each server.
+//! Places are shared, so that a session takes one along without a copy.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use crate::httpd::sys;
 /// A section in which a directive of ours was read: for the configuration test.
 pub struct Section {
     /// Its settings, in the configuration's pool.
-    pub place: *const Place,
+    pub place: *const Arc<Place>,
     /// Where the first directive in it was read.
     pub at: String,
 }
@@ -35,7 +36,7 @@ pub struct ServerConfig {
 pub unsafe extern "C" fn create_place(pool: *mut sys::apr_pool_t, _: *mut c_char) -> *mut c_void {
     // SAFETY: httpd hands over a pool that lives as long as the settings are used.
     let pool = unsafe { Pool::from_raw(pool) };
-    pool.keep(Place::default()).cast()
+    pool.keep(Arc::new(Place::default())).cast()
 }
 
 /// Settings of a section within another.
@@ -45,13 +46,13 @@ pub unsafe extern "C" fn merge_places(
     over: *mut c_void,
 ) -> *mut c_void {
     // SAFETY: both were made by `create_place` or here and live in pools that httpd has not cleared.
-    let base = unsafe { &*base.cast::<Place>() };
+    let base = unsafe { &*base.cast::<Arc<Place>>() };
     // SAFETY: as above.
-    let over = unsafe { &*over.cast::<Place>() };
+    let over = unsafe { &*over.cast::<Arc<Place>>() };
     // SAFETY: as in `create_place`.
     let pool = unsafe { Pool::from_raw(pool) };
     let merged = guarded(|| Place::merge(base, over), Place::default);
-    pool.keep(merged).cast()
+    pool.keep(Arc::new(merged)).cast()
 }
 
 /// Makes the settings of a server.
@@ -65,7 +66,7 @@ pub unsafe extern "C" fn create_server(
 }
 
 /// The settings of the place a request is in.
-pub fn place_of(request: Request<'_>) -> &Place {
+pub fn place_of(request: Request<'_>) -> &Arc<Place> {
     // SAFETY: a request's vector was made after our module was loaded.
     let place = unsafe { place_in(request.place_config()) };
     // SAFETY: made by `create_place` or `merge_places` in a pool that lives at least as long as the
@@ -77,7 +78,7 @@ pub fn place_of(request: Request<'_>) -> &Place {
 ///
 /// # Safety
 /// `vector` is one of httpd's, made after our module was loaded.
-pub unsafe fn place_in(vector: *mut sys::ap_conf_vector_t) -> *const Place {
+pub unsafe fn place_in(vector: *mut sys::ap_conf_vector_t) -> *const Arc<Place> {
     // SAFETY: the caller vouches for the vector.
     unsafe { sys::ap_get_module_config(vector, module_record()) }.cast_const().cast()
 }

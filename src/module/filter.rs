@@ -46,7 +46,7 @@ pub fn output(request: Request<'_>) -> Verdict {
     trip(request, "filter");
     let Some(slot) = tree::slot(request.anchor()) else { return Verdict::PassAndLeave };
     let (nothing, head_sent) = match slot.tree.try_borrow() {
-        Ok(tree) => (tree.is_empty() && tree.offered.is_empty() && !tree.timed_up, tree.head_sent),
+        Ok(tree) => (tree.has_no_part(), tree.head_sent),
         Err(_) => return Verdict::Pass,
     };
     let running = tree::slot(request).is_some_and(|slot| slot.running.get());

@@ -91,12 +91,12 @@ pub unsafe fn check_config(main: *mut sys::server_rec) -> c_int {
 ///
 /// # Safety
 /// As [`check_config`]; `pool` is the configuration's.
-pub unsafe fn post_config(_pool: *mut sys::apr_pool_t, main: *mut sys::server_rec) -> c_int {
+pub unsafe fn post_config(pool: *mut sys::apr_pool_t, main: *mut sys::server_rec) -> c_int {
     if host::is_first_pass() {
         return OK;
     }
     // SAFETY: as the caller says.
-    let planned = unsafe { plan(main) };
+    let planned = unsafe { plan(main, pool) };
     match planned {
         Ok(plan) => {
             // SAFETY: as the caller says.
@@ -110,7 +110,10 @@ pub unsafe fn post_config(_pool: *mut sys::apr_pool_t, main: *mut sys::server_re
     }
 }
 
-unsafe fn plan(main: *mut sys::server_rec) -> Result<Option<Plan>, String> {
+unsafe fn plan(
+    main: *mut sys::server_rec,
+    pool: *mut sys::apr_pool_t,
+) -> Result<Option<Plan>, String> {
     // SAFETY: as the caller says.
     if !unsafe { checks::engine_is_on(main) } {
         return Ok(None);
@@ -123,7 +126,7 @@ unsafe fn plan(main: *mut sys::server_rec) -> Result<Option<Plan>, String> {
     let secrets = secrets::read(settings.secrets(), owner, host::below_root)?;
     let workers = host::workers();
     // SAFETY: as the caller says.
-    let (kept, news) = unsafe { Kept::find_or_make(main, settings.locks(), &dir, workers)? };
+    let (kept, news) = unsafe { Kept::find_or_make(main, settings.locks(), &dir, workers, pool)? };
     for (level, text) in news {
         say(main, level, &text);
     }
@@ -155,6 +158,8 @@ pub unsafe fn child_init(pool: *mut sys::apr_pool_t, main: *mut sys::server_rec)
     let here = Processes::here();
     let table = LeaseTable::open(plan.kept.layout, memory, here, SystemClock, Arc::clone(&mutexes));
     let leases = match table {
+        // Of a child's threads at least half go on serving those who wait for nobody.
+        Ok(leases) if host::threads() > 1 => leases.with_waiters_here(host::threads() / 2),
         Ok(leases) => leases,
         Err(problem) => return say(main, Level::Error, &problem.to_string()),
     };

@@ -1,5 +1,6 @@
 //! The session as notes of a record: offered, looked at, kept in step.
 
+use super::config::place_of;
 use super::process::{self, Process};
 use super::tree::{self, Failure, Slot};
 use crate::core::session::notes::{Applied, Look, Offer, VALUE_PREFIX, is_ours};
@@ -8,11 +9,20 @@ use crate::httpd::request::Request;
 
 /// Opens the session for writing and offers it to the record's handler.
 pub fn offer(request: Request<'_>, slot: &Slot) -> Result<(), Failure> {
-    let made = tree::with(request, |session, services| {
-        session.open(services, Access::Write)?;
-        Ok(of(session, services))
-    })?;
-    write(request, &made);
+    let made = match tree::offer_nothing(request)? {
+        true => Offer::blank(place_of(request).timeout()),
+        false => tree::with(request, |session, services| {
+            session.open(services, Access::Write)?;
+            Ok(of(session, services))
+        })?,
+    };
+    let fresh = !request.notes().iter().any(|(name, _)| is_ours(name));
+    for (name, value) in made.iter() {
+        match fresh {
+            true => request.notes().add_new(name, value),
+            false => request.notes().set(name, value),
+        }
+    }
     *slot.offer.borrow_mut() = Some(made);
     if let Some(anchor) = tree::slot(request.anchor()) {
         anchor.tree.borrow_mut().offered.push(request.as_ptr());
@@ -56,8 +66,10 @@ fn offered(request: Request<'_>) -> Vec<Request<'_>> {
 /// Takes over what one record's handler has written, and brings its notes and offer up to date.
 pub fn look(request: Request<'_>) -> Result<Applied, Failure> {
     let Some(slot) = tree::slot(request) else { return Ok(Applied::default()) };
-    let Some(offer) = slot.offer.borrow().clone() else { return Ok(Applied::default()) };
-    let look = Look::at(&offer, request.notes().iter());
+    let look = match &*slot.offer.borrow() {
+        None => return Ok(Applied::default()),
+        Some(offer) => Look::at(offer, request.notes().iter()),
+    };
     if look.is_empty() {
         return Ok(Applied::default());
     }

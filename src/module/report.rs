@@ -33,6 +33,13 @@ pub fn notices(request: Request<'_>, session: &mut Session) {
                     "a session ({key:?}) was ended meanwhile: this request's changes were dropped"
                 ),
             ),
+            Notice::Refused(cause) => (
+                Level::Warning,
+                format!(
+                    "a request was refused its session: {cause}; the next line about this in a minute \
+                     at the earliest"
+                ),
+            ),
             Notice::StoreAbsent(cause) => (
                 Level::Error,
                 format!("serving without a session (SessionStoreFailure ignore): {cause}"),
@@ -46,6 +53,8 @@ pub fn notices(request: Request<'_>, session: &mut Session) {
 pub fn failure(request: Request<'_>, doing: &str, failure: &Failure) {
     let (level, text) = match failure {
         Failure::Off | Failure::Phase => return,
+        // Logged once a minute, by a notice of the session's.
+        Failure::Session(SessionError::Lease(_)) => return,
         Failure::NoProcess => {
             (Level::Error, "the module could not be set up in this child".to_owned())
         }
@@ -66,7 +75,6 @@ fn level_of(cause: &SessionError) -> Level {
     match cause {
         // The visitor's doing, or what an administrator chose.
         SessionError::ReadOnly | SessionError::NoSession | SessionError::Gone => Level::Info,
-        SessionError::Lease(_) => Level::Warning,
         _ => Level::Error,
     }
 }

@@ -68,6 +68,8 @@ pub struct Tree {
     sessions: Vec<(Identity, Session)>,
     /// Records whose handlers run now and were offered notes, the innermost last.
     pub offered: Vec<*mut sys::request_rec>,
+    /// A handler was told that there is no session.
+    pub told_nothing: bool,
     /// The head of the answer has left.
     pub head_sent: bool,
     /// A call ended because the session was held: a 503 gets a Retry-After.
@@ -168,6 +170,11 @@ impl Tree {
         self.sessions.iter_mut().map(|(_, session)| session)
     }
 
+    /// Whether the answer has nothing to do with a session so far.
+    pub fn has_no_part(&self) -> bool {
+        self.is_empty() && self.offered.is_empty() && !self.timed_up && !self.told_nothing
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.sessions.is_empty()
@@ -196,6 +203,8 @@ impl Tree {
                     name: Arc::from(place.id_name()),
                     sources: place.id_sources().clone(),
                 };
+                // Room for the one session that nearly every tree has.
+                self.sessions.reserve_exact(1);
                 self.sessions.push((identity, self.make(request, place, scope, process)));
                 self.sessions.len() - 1
             }
@@ -206,7 +215,7 @@ impl Tree {
     fn make(
         &self,
         request: Request<'_>,
-        place: &Place,
+        place: &Arc<Place>,
         scope: Arc<str>,
         process: &Process,
     ) -> Session {
@@ -238,18 +247,15 @@ fn scope_of(request: Request<'_>, place: &Place) -> Arc<str> {
 
 fn candidates(request: Request<'_>, place: &Place, process: &Process) -> Candidates {
     let (mut candidates, sources) = (Candidates::default(), place.id_sources());
-    let secrets = &process.secrets;
-    if sources.cookie {
-        for header in request.headers_in().all("Cookie") {
-            for value in values_of(header, place.id_name()) {
-                candidates.add(secrets, Source::Cookie, value);
-            }
+    let (secrets, headers) = (&process.secrets, request.headers_in());
+    // httpd joins repeated headers, so that there is one of each name.
+    if let Some(header) = headers.get(c"Cookie").filter(|_| sources.cookie) {
+        for value in values_of(header, place.id_name()) {
+            candidates.add(secrets, Source::Cookie, value);
         }
     }
-    if let Some(name) = &sources.header {
-        for value in request.headers_in().all(name) {
-            candidates.add(secrets, Source::Header, value.trim_ascii());
-        }
+    if let Some(value) = sources.header.as_ref().and_then(|name| headers.all(name).next()) {
+        candidates.add(secrets, Source::Header, value.trim_ascii());
     }
     if let (Some(name), Some(query)) = (&sources.query, request.anchor().query()) {
         for pair in query.split(|&byte| byte == b'&' || byte == b';') {
@@ -261,6 +267,18 @@ fn candidates(request: Request<'_>, place: &Place, process: &Process) -> Candida
         }
     }
     candidates
+}
+
+/// Whether a handler can be told that there is no session without opening anything: the client brought
+/// no id, and nothing in the tree has asked for a session before. The answer depends on that then.
+pub fn offer_nothing(request: Request<'_>) -> Result<bool, Failure> {
+    let process = process::get().ok_or(Failure::NoProcess)?;
+    let slot = slot_or_make(request.anchor()).ok_or(Failure::Phase)?;
+    let mut tree = slot.tree.try_borrow_mut().map_err(|_| Failure::Phase)?;
+    let brought = || candidates(request, place_of(request), process);
+    let nothing = tree.is_empty() && brought().is_nothing();
+    tree.told_nothing |= nothing;
+    Ok(nothing)
 }
 
 /// Runs `body` with the session of the request's place.

@@ -13,16 +13,25 @@ from server import Failed, Server, tool
 FEW, MANY = 200, 1200
 
 
+def _ask(server, path, requests):
+    """Sends that many requests, one after the other."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    try:
+        for _ in range(requests):
+            status, body, _ = load.get(connection, path)
+            if status != 200:
+                raise Failed(f"{path} answered {status}: {body[:200]!r}")
+    except (OSError, http.client.HTTPException) as reason:
+        raise Failed(f"{path} under valgrind: {reason!r}; {server.complaints()}") from reason
+    finally:
+        connection.close()
+
+
 def _count(path, requests, ours, module, directory):
     """Instructions of a whole run of httpd that answers so many requests."""
     wrapper = [tool("valgrind"), "--tool=callgrind", "--callgrind-out-file=/dev/null"]
     with Server("prefork", ours, module=module, wrapper=wrapper, directory=directory) as server:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-        for _ in range(requests):
-            status, _, _ = load.get(connection, path)
-            if status != 200:
-                raise Failed(f"{path} answered {status}: {server.complaints()}")
-        connection.close()
+        _ask(server, path, requests)
         server.stop()
         found = re.search(r"Collected\s*:\s*(\d+)", (server.root / "out").read_text())
         if not found:
@@ -37,12 +46,11 @@ def per_request(path, ours, module, directory):
 
 
 def compare(module, directory, ours):
-    """Floor without our module; with it, the engine off and on; as (name, instructions)."""
+    """The floor without our module; with it, the engine off and on; as (name, instructions)."""
     floor = next(row.path for row in rows.ROWS if row.name == rows.FLOOR)
     found = [("module not loaded", per_request(floor, False, module, directory))]
     if ours:
-        unused = next(row.path for row in rows.ROWS if row.name == "engine on, unused")
         found.append(("engine off", per_request(floor, True, module, directory)))
-        found.append(("engine on, no cookie, no session",
-                      per_request(unused, True, module, directory)))
+        for row in rows.UNUSED:
+            found.append((row.name, per_request(row.path, True, module, directory)))
     return found

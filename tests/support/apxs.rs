@@ -32,7 +32,8 @@ pub fn module(name: &str) -> Option<PathBuf> {
     None
 }
 
-/// The module built from `tests/support/probe/NAME.c`, once per run; `c_shim` is on its include path.
+/// The module built from `tests/support/probe/NAME.c`, once per run; `c_shim` is on its include
+/// path.
 pub fn probe(name: &str) -> PathBuf {
     static BUILT: OnceLock<Mutex<HashMap<String, PathBuf>>> = OnceLock::new();
     let mut built = locked(&BUILT);

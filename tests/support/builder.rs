@@ -59,7 +59,8 @@ impl Builder {
         self
     }
 
-    /// Requests served at once, at most: 64 if not said, with threads rounded up to whole processes.
+    /// Requests served at once, at most: 64 if not said, with threads rounded up to whole
+    /// processes.
     pub fn max_workers(mut self, count: u32) -> Builder {
         self.size.workers = count;
         self
@@ -71,8 +72,8 @@ impl Builder {
         self
     }
 
-    /// Serves `count` requests at once from the start. Prefork would begin with two processes and need
-    /// seconds to start the others.
+    /// Serves `count` requests at once from the start. Prefork would begin with two processes and
+    /// need seconds to start the others.
     pub fn ready_for(mut self, count: u32) -> Builder {
         let processes = match self.mpm {
             Mpm::Prefork => count,

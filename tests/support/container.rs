@@ -1,5 +1,5 @@
-//! A httpd in a container, driven by the `docker` command line. Files go in and out by `docker cp`, so
-//! that the engine may be anywhere.
+//! A httpd in a container, driven by the `docker` command line. Files go in and out by `docker cp`,
+//! so that the engine may be anywhere.
 
 use std::net::SocketAddr;
 use std::process::{Command, Output};
@@ -134,7 +134,8 @@ impl Drop for Container {
     }
 }
 
-/// The content of a tar archive of one file: a header of 512 bytes that has the size, in octal digits.
+/// The content of a tar archive of one file: a header of 512 bytes that has the size, in octal
+/// digits.
 fn only_member(archive: &[u8]) -> Option<&[u8]> {
     let digits = std::str::from_utf8(archive.get(124..135)?).ok()?;
     let size = usize::from_str_radix(digits.trim(), 8).ok()?;

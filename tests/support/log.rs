@@ -5,7 +5,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Levels of trouble. What httpd always logs (notice) and what is chatter (info, debug, trace) is not.
+/// Levels of trouble. What httpd always logs (notice) and what is chatter (info, debug, trace) is
+/// not.
 const TROUBLE: [&str; 5] = ["warn", "error", "crit", "alert", "emerg"];
 
 /// Words of trouble in a line of whatever level: a child that ended by a signal is only a notice.

@@ -1,7 +1,7 @@
 //! The harness: real servers, a visitor, waits, and an audit of what servers log.
 //!
-//! A test begins with [`Server::builder`]. Write tests as functions of an [`Mpm`] or a [`Target`] and
-//! let [`mpm_tests`](crate::mpm_tests) or [`target_tests`](crate::target_tests) make the tests.
+//! A test begins with [`Server::builder`]. Write tests as functions of an [`Mpm`] or a [`Target`]
+//! and let [`mpm_tests`](crate::mpm_tests) or [`target_tests`](crate::target_tests) make the tests.
 
 // Each test file uses a part of this.
 #![allow(dead_code, unused_imports)]
@@ -29,6 +29,7 @@ pub use self::client::{Client, Jar, Request, Response, Wire};
 pub use self::layout::{SERVER_USER, ids_of, is_root};
 pub use self::mpm::Mpm;
 pub use self::parallel::parallel;
+pub use self::ports::Port;
 pub use self::server::{ConfigTest, Refusal, Server};
 pub use self::target::Target;
 pub use self::wait::{wait, wait_for, wait_value};

@@ -1,4 +1,5 @@
-//! httpd's ways of sharing work among processes and threads, and a configuration that is valid for each.
+//! httpd's ways of sharing work among processes and threads, and a configuration that is valid for
+//! each.
 
 /// A multi-processing module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +36,8 @@ impl Mpm {
         }
     }
 
-    /// Threads of a process that has started completely: with threads there are a main and a listening
-    /// one beside those that serve.
+    /// Threads of a process that has started completely: with threads there are a main and a
+    /// listening one beside those that serve.
     pub fn threads(self, size: Size) -> usize {
         match self {
             Mpm::Prefork => 1,
@@ -44,8 +45,9 @@ impl Mpm {
         }
     }
 
-    /// Directives for `size`. Processes are never ended for being idle: tests count them. There are more
-    /// slots than processes, since those of two generations live side by side after a graceful restart.
+    /// Directives for `size`. Processes are never ended for being idle: tests count them. There are
+    /// more slots than processes, since those of two generations live side by side after a graceful
+    /// restart.
     pub fn directives(self, size: Size) -> String {
         let Size { start, workers, threads } = size;
         if self == Mpm::Prefork {

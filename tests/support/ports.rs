@@ -17,13 +17,18 @@ pub struct Port {
 }
 
 impl Port {
-    /// Reserves the first port from `RANGE` that is neither reserved nor listened on.
+    /// Reserves a port that is neither reserved nor listened on. Each run begins its search elsewhere:
+    /// runs of other users, or with another `TMPDIR`, do not see its locks.
     pub fn reserve() -> Port {
-        RANGE.filter_map(Port::try_reserve).next().expect("every port of the test range is taken")
+        let count = RANGE.len();
+        let first = std::process::id() as usize * 97 % count;
+        let ports = RANGE.cycle().skip(first).take(count);
+        ports.filter_map(Port::try_reserve).next().expect("every port of the test range is taken")
     }
 
     fn try_reserve(number: u16) -> Option<Port> {
-        let folder = std::env::temp_dir().join("session_store-ports");
+        let user = rustix::process::geteuid().as_raw();
+        let folder = std::env::temp_dir().join(format!("session_store-ports-{user}"));
         fs::create_dir_all(&folder).expect("making the folder of port locks");
         let lock = File::create(folder.join(number.to_string())).expect("opening a port lock");
         flock(&lock, FlockOperation::NonBlockingLockExclusive).ok()?;

@@ -23,6 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What httpd logs when a generation is in service, whatever the level.
 const IN_SERVICE: &str = "resuming normal operations";
 
+/// What httpd prints if another process listens on its port.
+const PORT_TAKEN: &str = "could not bind to address";
+
 /// A running httpd. Dropping it ends all its processes and fails the test if the error log holds
 /// trouble that was not announced.
 pub struct Server {
@@ -66,10 +69,21 @@ impl Builder {
         }
     }
 
-    /// Starts it and waits until it serves or ends.
+    /// Starts it and waits until it serves or ends. If somebody else was quicker to listen on its port
+    /// it is tried again on another one.
     pub fn try_start(self) -> Result<Server, Refusal> {
+        for _ in 0..3 {
+            match self.clone().start_on(Port::reserve()) {
+                Err(refusal) if refusal.output.contains(PORT_TAKEN) => {}
+                result => return result,
+            }
+        }
+        self.start_on(Port::reserve())
+    }
+
+    /// Starts it on `port`, with no second try.
+    pub fn start_on(self, port: Port) -> Result<Server, Refusal> {
         let layout = self.lay_out();
-        let port = Port::reserve();
         let httpd = self.target.httpd(&layout, port.number());
         let address = ([127, 0, 0, 1], port.number()).into();
         let mut server = Server {
@@ -281,9 +295,10 @@ impl Server {
         self.httpd.addresses().into_iter().find(answers).map(Some).ok_or(())
     }
 
-    /// Writes the configuration of a next generation; its access log is returned. Every child of the
-    /// generation has that file open and no other child has: so generations are told apart. Their
-    /// pids and times do not tell, for httpd may start another old child until it sees the signal.
+    /// Writes the configuration of a next generation; its access log is returned. Every child of
+    /// the generation has that file open and no other child has: so generations are told apart.
+    /// Their pids and times do not tell, for httpd may start another old child until it sees the
+    /// signal.
     fn write_conf(&self) -> String {
         let generation = self.generation.fetch_add(1, Ordering::Relaxed);
         let access_log = format!("logs/access-{generation}.log");
@@ -311,8 +326,8 @@ impl Server {
         assert!(self.httpd.runs(), "httpd ended:\n{}", log::tail(&self.error_log(), 60));
     }
 
-    /// Lets children come up before they are told to go: httpd's threaded children may crash if they
-    /// are ended while they start their threads.
+    /// Lets children come up before they are told to go: httpd's threaded children may crash if
+    /// they are ended while they start their threads.
     fn settle(&self) {
         let threads = self.builder.threads_of_child();
         let has_them =

@@ -17,8 +17,12 @@ pub enum Locking {
 }
 
 impl Locking {
-    pub(super) const WORDS: &[(&str, Locking)] =
-        &[("request", Locking::Request), ("read", Locking::Read)];
+    pub(super) const WORDS: &[(&str, Locking)] = &[
+        ("request", Locking::Request),
+        ("commit", Locking::Commit),
+        ("read", Locking::Read),
+        ("off", Locking::Off),
+    ];
 }
 
 /// How many requests may wait (`SessionLockWaiters`).

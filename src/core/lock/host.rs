@@ -18,9 +18,10 @@ pub trait Words: Send + Sync {
 
 /// Sleeping on a word until somebody wakes its sleeper.
 pub trait Parking: Send + Sync {
-    /// Sleeps until [`Parking::unpark`], at most `timeout`; not at all if the low 32 bits of the word
-    /// are not `expected`. Looking at the word and falling asleep is one step, as a futex does it. May
-    /// return early; where nothing better exists it looks at the word every few milliseconds.
+    /// Sleeps until [`Parking::unpark`], at most `timeout`; not at all if the low 32 bits of the
+    /// word are not `expected`. Looking at the word and falling asleep is one step, as a futex does
+    /// it. May return early; where nothing better exists it looks at the word every few
+    /// milliseconds.
     fn park(&self, word: usize, expected: u32, timeout: Duration);
     /// Wakes who sleeps on the word; does nothing if nobody does.
     fn unpark(&self, word: usize);
@@ -31,18 +32,22 @@ pub trait Parking: Send + Sync {
 pub struct Owner {
     /// Its process id; 0 is nobody.
     pub pid: u32,
-    /// The low half of its start time, in whatever unit the system counts. A half is enough (it comes
-    /// round in 497 days at 100 Hz, and the pid would have to be the same too) and lets an owner be one
-    /// word, which is never seen half-written.
+    /// The low half of its start time, in whatever unit the system counts. A half is enough (it
+    /// comes round in 497 days at 100 Hz, and the pid would have to be the same too) and lets an
+    /// owner be one word, which is never seen half-written.
     pub start: u32,
 }
 
+/// The owner of what nobody owns; never alive.
+pub const NOBODY: Owner = Owner { pid: 0, start: 0 };
+
 /// Who is asking, and who is still there.
 pub trait Owners: Send + Sync {
-    /// This process; right also in a child that was forked after the table was opened.
+    /// This process; right also in a child that was forked after the table was opened. Asked with
+    /// every lease, so no system call.
     fn me(&self) -> Owner;
-    /// Whether the process still runs. A zombie does not, nor does one whose number started at another
-    /// time; in doubt it does. Called without a mutex held.
+    /// Whether the process still runs. A zombie does not, nor does one whose number started at
+    /// another time; in doubt it does. Called without a mutex held.
     fn alive(&self, owner: Owner) -> bool;
 }
 

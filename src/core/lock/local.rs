@@ -9,12 +9,13 @@ use super::table::{Layout, Table};
 use super::{MutexError, SlotMutexes};
 use crate::core::clock::Clock;
 
-/// A lease table in plain memory, for the threads of this process. Waiting takes real time; with a clock
-/// that stands still nothing times out, but a lease is still handed over.
+/// A lease table in plain memory, for the threads of this process. Waiting takes real time; with a
+/// clock that stands still nothing times out, but a lease is still handed over.
 pub(crate) type LocalTable<C> = Table<LocalMemory, LocalOwners, C, LocalMutexes>;
 
 impl<C: Clock> LocalTable<C> {
-    /// A table of its own, with `slots` slots and as many entries for the free list as tests may need.
+    /// A table of its own, with `slots` slots and as many entries for the free list as tests may
+    /// need.
     pub(crate) fn local(slots: u32, clock: C) -> LocalTable<C> {
         let layout = Layout::new(slots, 64).unwrap();
         let memory = LocalMemory::new(layout.words());

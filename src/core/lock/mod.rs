@@ -37,8 +37,8 @@ impl fmt::Display for MutexError {
 
 impl std::error::Error for MutexError {}
 
-/// The pool of slot mutexes, and one more with the index [`SlotMutexes::count`] for what belongs to no
-/// slot: the lease table's free list. Not re-entrant: a thread holds at most one at a time.
+/// The pool of slot mutexes, and one more with the index [`SlotMutexes::count`] for what belongs to
+/// no slot: the lease table's free list. Not re-entrant: a thread holds at most one at a time.
 pub trait SlotMutexes: Send + Sync {
     /// How many slots there are; at least 1, the same in every process.
     fn count(&self) -> u32;
@@ -173,6 +173,13 @@ pub trait Leases: Send + Sync {
     /// Whether the lease is still held by its taker; if so nobody takes it over while the commit that
     /// follows is under way. False: it was taken over, and the commit has to merge.
     fn confirm(&self, lease: &Lease) -> Result<bool, MutexError>;
+
+    /// Whether a refusal of this session is to be logged: once a minute, by whichever process comes
+    /// first. Sessions that share a slot share the minute.
+    fn may_log_refusal(&self, key: &StoreKey) -> bool;
+
+    /// Counts a commit that found another request's changes and merged with them.
+    fn count_merged(&self);
 
     /// Ends the lease and wakes the oldest waiter. Ending one that was taken over does nothing. Works
     /// from any thread; touches memory only.

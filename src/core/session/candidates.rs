@@ -95,6 +95,11 @@ impl Candidates {
         self.reason
     }
 
+    /// Whether nothing was presented at all, not even something malformed.
+    pub fn is_nothing(&self) -> bool {
+        self.found.is_empty() && self.reason == Reason::None
+    }
+
     /// Whether an id came by cookie: such a cookie is cleared when its session ends.
     pub fn by_cookie(&self) -> bool {
         self.found.iter().any(|candidate| candidate.source == Source::Cookie)

@@ -14,7 +14,7 @@ pub enum SessionError {
     Store(StoreError),
     /// The operating system has no randomness to give.
     Random(io::Error),
-    /// A limit of the place: the text names the directive.
+    /// A limit of the place, or of the store: the text names the directive, or says so.
     Limit(&'static str),
     /// Writes are refused here (`SessionLocking read`, or opened for reading).
     ReadOnly,
@@ -24,12 +24,24 @@ pub enum SessionError {
     ThroughAlias,
     /// An argument that makes no sense: an empty user, a timeout below a second.
     BadArgument,
+    /// What is to be added to is no whole number.
+    NotANumber,
+    /// The sum does not fit into 64 bits.
+    Overflow,
     /// There is no session to be ended or renewed.
     NoSession,
     /// The session was deleted by another request meanwhile.
     Gone,
     /// The store is out of reach and `SessionStoreFailure` says to go on without.
     Absent,
+}
+
+impl SessionError {
+    /// Whether the store is out of reach, which `SessionStoreFailure` is about. A record that is
+    /// damaged or too large is not: the store works.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, SessionError::Store(StoreError::Io { .. } | StoreError::Mutex(_)))
+    }
 }
 
 impl fmt::Display for SessionError {
@@ -47,6 +59,8 @@ impl fmt::Display for SessionError {
                 f.write_str("neither id nor user can change through the old id of a session")
             }
             SessionError::BadArgument => f.write_str("an argument makes no sense"),
+            SessionError::NotANumber => f.write_str("the value is no whole number"),
+            SessionError::Overflow => f.write_str("the sum does not fit into 64 bits"),
             SessionError::NoSession => f.write_str("there is no session"),
             SessionError::Gone => f.write_str("the session was deleted by another request"),
             SessionError::Absent => f.write_str("the store of the session is out of reach"),
@@ -73,6 +87,9 @@ impl From<LeaseError> for SessionError {
 
 impl From<StoreError> for SessionError {
     fn from(cause: StoreError) -> SessionError {
-        SessionError::Store(cause)
+        match cause {
+            StoreError::TooLarge(_) => SessionError::Limit("what the store can hold"),
+            cause => SessionError::Store(cause),
+        }
     }
 }

@@ -82,33 +82,39 @@ pub(super) fn decode(text: &[u8], bytes: &mut [u8]) -> bool {
     if text.len() != (bytes.len() * 8).div_ceil(6) {
         return false;
     }
-    let (mut bits, mut have, mut out) = (0u32, 0, bytes.iter_mut());
-    for &character in text {
-        let Some(value) = value_of(character) else { return false };
-        bits = bits << 6 | value;
-        have += 6;
-        if have >= 8 {
-            have -= 8;
-            match out.next() {
-                Some(byte) => *byte = (bits >> have) as u8,
-                None => return false,
+    for (characters, group) in text.chunks(4).zip(bytes.chunks_mut(3)) {
+        let mut bits = 0u32;
+        for place in 0..4 {
+            let value =
+                characters.get(place).map_or(0, |&character| VALUES[usize::from(character)]);
+            if value == FOREIGN {
+                return false;
             }
-            bits &= (1 << have) - 1;
+            bits = bits << 6 | u32::from(value);
+        }
+        let [_, three @ ..] = bits.to_be_bytes();
+        group.copy_from_slice(&three[..group.len()]);
+        if three[group.len()..].iter().any(|&rest| rest != 0) {
+            return false;
         }
     }
-    bits == 0
+    true
 }
 
-fn value_of(character: u8) -> Option<u32> {
-    let value = match character {
-        b'A'..=b'Z' => character - b'A',
-        b'a'..=b'z' => character - b'a' + 26,
-        b'0'..=b'9' => character - b'0' + 52,
-        b'-' => 62,
-        b'_' => 63,
-        _ => return None,
-    };
-    Some(u32::from(value))
+/// In [`VALUES`], what is no character of the alphabet.
+const FOREIGN: u8 = 0xff;
+
+/// The value of each character.
+static VALUES: [u8; 256] = values();
+
+const fn values() -> [u8; 256] {
+    let mut values = [FOREIGN; 256];
+    let mut value = 0;
+    while value < ALPHABET.len() {
+        values[ALPHABET[value] as usize] = value as u8;
+        value += 1;
+    }
+    values
 }
 
 #[cfg(test)]

@@ -4,6 +4,10 @@
 //! nothing by themselves: they are looked at when output leaves and when the handler ends, and what
 //! differs from what was offered is the change.
 
+use std::borrow::Cow;
+use std::time::Duration;
+
+use super::candidates::Reason;
 use super::error::SessionError;
 use super::state::Session;
 use super::values::Key;
@@ -14,9 +18,18 @@ pub const VALUE_PREFIX: &str = "session:";
 /// In front of a fact in the name of a note.
 pub const FACT_PREFIX: &str = "session-store.";
 
-const USER: &str = "session-store.user";
+const NEW: &str = "session-store.new";
+const REASON: &str = "session-store.reason";
+const CREATED: &str = "session-store.created";
+const ACCESSED: &str = "session-store.accessed";
 const TIMEOUT: &str = "session-store.timeout";
+const USER: &str = "session-store.user";
+const ID: &str = "session-store.id";
 const DO: &str = "session-store.do";
+
+fn number(number: u64) -> Text {
+    Cow::Owned(number.to_string().into_bytes())
+}
 
 /// Whether a note is one of ours.
 pub fn is_ours(name: &[u8]) -> bool {
@@ -27,39 +40,54 @@ fn starts_with(name: &[u8], prefix: &str) -> bool {
     name.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix.as_bytes()))
 }
 
+type Text = Cow<'static, [u8]>;
+
 /// The notes that a handler was offered: names and values.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Offer(Vec<(String, Vec<u8>)>);
+pub struct Offer(Vec<(Cow<'static, str>, Text)>);
 
 impl Offer {
-    /// The session as notes. `wire_id` is its id in the form that travels, if it has one. A value with
-    /// a NUL in it is not offered: no C string can hold it.
+    /// What a visitor who brought no id is offered: that there is no session, and how long one would
+    /// live. Nothing has to be opened to know that.
+    pub fn blank(timeout: Duration) -> Offer {
+        Offer(vec![
+            (NEW.into(), Cow::Borrowed(b"1")),
+            (REASON.into(), Cow::Borrowed(Reason::None.word().as_bytes())),
+            (TIMEOUT.into(), number(timeout.as_secs())),
+        ])
+    }
+
+    /// The session as notes. `wire_id` is its id in the form that travels, if it has one. A value
+    /// with a NUL in it is not offered: no C string can hold it. Times are those of a session that
+    /// was found; a new one has none yet.
     pub fn of(session: &Session, wire_id: Option<String>, clock: &dyn Clock) -> Offer {
-        let mut notes: Vec<(String, Vec<u8>)> = session
-            .iter()
-            .filter(|(_, value)| !value.contains(&0))
-            .map(|(key, value)| (format!("{VALUE_PREFIX}{}", key.as_str()), value.to_vec()))
-            .collect();
-        let mut fact = |name: &str, value: String| {
-            notes.push((format!("{FACT_PREFIX}{name}"), value.into_bytes()));
-        };
-        fact("new", u8::from(session.is_new()).to_string());
-        fact("reason", session.reason().word().to_owned());
-        fact("created", session.created(clock).secs().to_string());
-        fact("accessed", session.accessed(clock).secs().to_string());
-        fact("timeout", session.timeout().as_secs().to_string());
+        let mut notes: Vec<(Cow<'static, str>, Text)> = Vec::with_capacity(16);
+        for (key, value) in session.iter().filter(|(_, value)| !value.contains(&0)) {
+            let mut name = String::with_capacity(VALUE_PREFIX.len() + key.as_str().len());
+            name.push_str(VALUE_PREFIX);
+            name.push_str(key.as_str());
+            notes.push((name.into(), value.to_vec().into()));
+        }
+        let new: &[u8] = if session.is_new() { b"1" } else { b"0" };
+        notes.push((NEW.into(), new.into()));
+        notes.push((REASON.into(), session.reason().word().as_bytes().into()));
+        notes.push((TIMEOUT.into(), number(session.timeout().as_secs())));
+        if !session.is_new() {
+            notes.push((CREATED.into(), number(session.created(clock).secs())));
+            notes.push((ACCESSED.into(), number(session.accessed(clock).secs())));
+        }
         if let Some(user) = session.user() {
-            fact("user", user.to_owned());
+            notes.push((USER.into(), user.as_bytes().to_vec().into()));
         }
         if let Some(id) = wire_id {
-            fact("id", id);
+            notes.push((ID.into(), id.into_bytes().into()));
         }
         Offer(notes)
     }
 
     /// Names and values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_slice()))
+        self.0.iter().map(|(name, value)| (&**name, &**value))
     }
 
     /// The value offered under `name`.
@@ -71,7 +99,7 @@ impl Offer {
     pub fn set(&mut self, name: &str, value: Option<&[u8]>) {
         self.0.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
         if let Some(value) = value {
-            self.0.push((name.to_owned(), value.to_vec()));
+            self.0.push((name.to_owned().into(), value.to_vec().into()));
         }
     }
 }
@@ -118,7 +146,8 @@ pub struct Applied {
 }
 
 impl Look {
-    /// Compares the notes as they are now with the offer. `notes` are names and values; ours are picked.
+    /// Compares the notes as they are now with the offer. `notes` are names and values; ours are
+    /// picked.
     pub fn at<'n>(offer: &Offer, notes: impl Iterator<Item = (&'n [u8], &'n [u8])>) -> Look {
         let (mut look, mut seen) = (Look::default(), Vec::new());
         for (name, value) in notes.filter(|(name, _)| is_ours(name)) {
@@ -187,9 +216,9 @@ impl Look {
         }
     }
 
-    /// Does to the session what the handler wants: revert, delete or invalidate, changes, regenerate.
-    /// Revert and invalidate drop the changes of this look. Goes on after an error and reports the
-    /// first.
+    /// Does to the session what the handler wants: revert, delete or invalidate, changes,
+    /// regenerate. Revert and invalidate drop the changes of this look. Goes on after an error and
+    /// reports the first.
     pub fn apply(self, session: &mut Session) -> Result<Applied, SessionError> {
         let mut first = Ok(());
         let mut note = |outcome: Result<(), SessionError>| {
@@ -208,8 +237,7 @@ impl Look {
         }
         if !asked(Do::Revert) && !asked(Do::Invalidate) {
             // Removals first: they make room for what comes.
-            for (key, value) in self.values.iter().filter(|(_, value)| value.is_none()) {
-                debug_assert!(value.is_none());
+            for (key, _) in self.values.iter().filter(|(_, value)| value.is_none()) {
                 note(session.unset(key).map(drop));
             }
             for (key, value) in &self.values {
@@ -225,7 +253,11 @@ impl Look {
             }
         }
         if asked(Do::Regenerate) {
-            note(forgiving(session.regenerate()));
+            // Through an old id: the session has a new one, which is what was asked for.
+            match forgiving(session.regenerate()) {
+                Err(SessionError::ThroughAlias) => {}
+                outcome => note(outcome),
+            }
         }
         let applied = Applied { unlock: asked(Do::Unlock), refused: self.refused };
         first.map(|()| applied)

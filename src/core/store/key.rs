@@ -35,13 +35,18 @@ impl StoreKey {
 
     /// Its 64 lower-case hexadecimal digits: the name of its file.
     pub fn hex(&self) -> String {
+        self.digits().iter().map(|&digit| char::from(digit)).collect()
+    }
+
+    /// The digits of [`StoreKey::hex`].
+    pub fn digits(&self) -> [u8; 64] {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = String::with_capacity(64);
-        for byte in self.0 {
-            text.push(DIGITS[usize::from(byte >> 4)] as char);
-            text.push(DIGITS[usize::from(byte & 15)] as char);
+        let mut digits = [0; 64];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
         }
-        text
+        digits
     }
 }
 

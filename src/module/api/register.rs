@@ -1,9 +1,13 @@
 //! The interface as APR optional functions.
 
+use std::ffi::{c_char, c_int, c_void};
 use std::mem::transmute;
 
 use super::*;
-use crate::httpd::sys;
+use crate::httpd::sys::{
+    self, apr_array_header_t, apr_int64_t, apr_interval_time_t, apr_size_t, apr_status_t,
+    apr_time_t, request_rec,
+};
 
 /// Compiles only if both have the same type: the one the header promises and the one that is exported.
 macro_rules! same_type {
@@ -47,7 +51,8 @@ groups! {
     versions { unsafe extern "C" fn() -> c_int: session_store_version }
     plain { unsafe extern "C" fn(Request) -> apr_status_t:
         session_store_save, session_store_reload, session_store_revert, session_store_delete,
-        session_store_invalidate, session_store_regenerate }
+        session_store_invalidate, session_store_regenerate, session_store_lock,
+        session_store_trylock, session_store_unlock }
     modes { unsafe extern "C" fn(Request, c_int) -> apr_status_t: session_store_open }
     numbers { unsafe extern "C" fn(Request, *mut c_int) -> apr_status_t:
         session_store_is_new, session_store_exists }
@@ -64,6 +69,8 @@ groups! {
         Request, Text, *mut *const c_void, *mut apr_size_t) -> apr_status_t: session_store_get_bytes }
     set_bytes { unsafe extern "C" fn(
         Request, Text, *const c_void, apr_size_t) -> apr_status_t: session_store_set_bytes }
+    adds { unsafe extern "C" fn(
+        Request, Text, apr_int64_t, *mut apr_int64_t) -> apr_status_t: session_store_add }
     lists { unsafe extern "C" fn(
         Request, *mut *const apr_array_header_t) -> apr_status_t: session_store_keys }
 }

@@ -18,6 +18,10 @@ pub struct Codes {
     pub access: apr_status_t,
     /// `APR_ENOSPC`
     pub space: apr_status_t,
+    /// `APR_ERANGE`
+    pub range: apr_status_t,
+    /// `APR_EBUSY`
+    pub busy: apr_status_t,
     /// `APR_EGENERAL`
     pub general: apr_status_t,
     /// `APR_NOTFOUND`
@@ -32,6 +36,8 @@ pub const CODES: Codes = Codes {
     invalid: libc::EINVAL,
     access: libc::EACCES,
     space: libc::ENOSPC,
+    range: libc::ERANGE,
+    busy: 70_025,
     general: 20_014,
     not_found: 70_015,
     time_up: TIMEUP,
@@ -67,10 +73,7 @@ pub fn code(request: Request<'_>, failure: &Failure) -> apr_status_t {
         Failure::Session(cause) => cause,
     };
     match cause {
-        SessionError::Lease(_) => {
-            report::failure(request, "taking a session", failure);
-            CODES.time_up
-        }
+        SessionError::Lease(_) => CODES.time_up,
         SessionError::Store(_) | SessionError::Random(_) => {
             report::failure(request, "a session function", failure);
             CODES.general
@@ -78,9 +81,11 @@ pub fn code(request: Request<'_>, failure: &Failure) -> apr_status_t {
         SessionError::Absent => CODES.general,
         SessionError::Limit(_) => CODES.space,
         SessionError::ReadOnly => CODES.access,
-        SessionError::HeadSent | SessionError::ThroughAlias | SessionError::BadArgument => {
-            CODES.invalid
-        }
+        SessionError::HeadSent
+        | SessionError::ThroughAlias
+        | SessionError::BadArgument
+        | SessionError::NotANumber => CODES.invalid,
+        SessionError::Overflow => CODES.range,
         SessionError::NoSession | SessionError::Gone => CODES.not_found,
     }
 }

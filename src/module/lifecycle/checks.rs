@@ -76,7 +76,7 @@ pub unsafe fn check(main: *mut sys::server_rec) -> Checked {
     checked
 }
 
-unsafe fn base_of<'s>(server: *mut sys::server_rec) -> &'s Place {
+unsafe fn base_of<'s>(server: *mut sys::server_rec) -> &'s Arc<Place> {
     // SAFETY: a live server.
     let vector = unsafe { (*server).lookup_defaults };
     // SAFETY: made after our module was loaded.
@@ -107,7 +107,7 @@ unsafe fn any_place(server: *mut sys::server_rec, is: impl Fn(&Place) -> bool) -
     let base = unsafe { base_of(server) };
     // SAFETY: as above.
     let config = unsafe { server_config(server) };
-    let section = |place: *const Place| {
+    let section = |place: *const Arc<Place>| {
         // SAFETY: sections live as long as the configuration.
         is(&Place::merge(base, unsafe { &*place }))
     };

@@ -41,12 +41,14 @@ impl Kept {
     /// What an earlier generation made, or new ones at the first start.
     ///
     /// # Safety
-    /// `main` is httpd's main server, in the parent, in the second pass of the configuration.
+    /// `main` is httpd's main server, in the parent, in the second pass of the configuration; `scratch`
+    /// is the configuration's pool.
     pub unsafe fn find_or_make(
         main: *mut sys::server_rec,
         locks: u32,
         dir: &Path,
         workers: u32,
+        scratch: *mut sys::apr_pool_t,
     ) -> Result<(&'static Kept, News), String> {
         // SAFETY: our name; only this function writes there.
         let place = unsafe { host::retained::<Kept>(NAME) };
@@ -54,7 +56,9 @@ impl Kept {
         let found = unsafe { place.read() };
         // SAFETY: null, or what this function put there, which is never freed.
         if let Some(kept) = unsafe { found.as_ref() } {
-            return Ok((kept, kept.differences(locks, dir)));
+            // SAFETY: as the caller says; the type was registered in `pre_config`.
+            let wanted = unsafe { MutexPool::configured(MUTEX_TYPE, main, scratch) };
+            return Ok((kept, kept.differences(locks, dir, wanted)));
         }
         // SAFETY: as the caller says.
         let (kept, news) = unsafe { Kept::make(main, locks, dir, workers)? };
@@ -110,7 +114,7 @@ impl Kept {
     }
 
     /// What the configuration asks for now and gets at a full restart only.
-    fn differences(&self, locks: u32, dir: &Path) -> News {
+    fn differences(&self, locks: u32, dir: &Path, mechanism: Option<&str>) -> News {
         let mut news = News::new();
         let mut differs = |what: String| {
             let text =
@@ -119,6 +123,10 @@ impl Kept {
         };
         if self.asked != locks {
             differs(format!("SessionLocks changes from {} to {locks}", self.asked));
+        }
+        let now = self.mutexes.mechanism();
+        if let Some(mechanism) = mechanism.filter(|wanted| *wanted != now) {
+            differs(format!("the mechanism of session locks changes from {now} to {mechanism}"));
         }
         if self.dir != dir {
             differs(format!(

@@ -31,7 +31,8 @@ impl Request {
         }
     }
 
-    /// Adds a header. A `Cookie` here goes instead of the visitor's jar; a `Host` instead of its host.
+    /// Adds a header. A `Cookie` here goes instead of the visitor's jar; a `Host` instead of its
+    /// host.
     pub fn header(mut self, name: &str, value: &str) -> Request {
         self.headers.push((name.to_owned(), value.to_owned()));
         self

@@ -70,8 +70,8 @@ impl Client {
         }
     }
 
-    /// Sends a request and reads the whole answer. Tries a new connection if a kept one turns out to be
-    /// closed.
+    /// Sends a request and reads the whole answer. Tries a new connection if a kept one turns out
+    /// to be closed.
     pub fn try_send(&mut self, request: &Request) -> io::Result<Response> {
         let start = Instant::now();
         if let Some(wire) = self.wire.take() {
@@ -90,8 +90,8 @@ impl Client {
         self.open_with(request, |_| {})
     }
 
-    /// As [`Client::open`], with little room for what was not read yet: the server soon has to wait for
-    /// a slow reader.
+    /// As [`Client::open`], with little room for what was not read yet: the server soon has to wait
+    /// for a slow reader.
     #[track_caller]
     pub fn open_narrow(&mut self, request: &Request) -> Wire {
         self.open_with(request, Wire::narrow)

@@ -176,8 +176,8 @@ fn bad(what: String) -> io::Error {
 fn set_option<T>(stream: &TcpStream, option: libc::c_int, value: &T) {
     let size = libc::socklen_t::try_from(size_of::<T>()).expect("a small option");
     let pointer = std::ptr::from_ref(value).cast();
-    // SAFETY: the descriptor is open as long as `stream`; the option is read during the call, from a
-    // value of the size given.
+    // SAFETY: the descriptor is open as long as `stream`; the option is read during the call, from
+    // a value of the size given.
     let done =
         unsafe { libc::setsockopt(stream.as_raw_fd(), libc::SOL_SOCKET, option, pointer, size) };
     assert_eq!(done, 0, "setting a socket option: {}", io::Error::last_os_error());

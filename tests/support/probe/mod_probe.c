@@ -33,8 +33,9 @@
  *   get_bytes:K  set_bytes:K=V  set_bytes:K (NULL, 0)  incr:K  keys  id  is_new
  *   exists  reason  created  accessed  timeout  set_timeout:MICROSECONDS  user
  *   set_user:NAME  set_user (NULL)  save  reload  revert  delete  invalidate
- *   regenerate  null:FUNCTION (no request)  nullargs:FUNCTION (a request, else
- *   NULL; functions with no pointer besides the request are called as usual)
+ *   regenerate  add:K=DELTA  lock  trylock  unlock  null:FUNCTION (no request)
+ *   nullargs:FUNCTION (a request, else NULL; functions with no pointer besides
+ *   the request are called as usual)
  * The request:
  *   note:N  notes (names that start with session)  setnote:N=V  unsetnote:N
  *   reqheader:N  env:N  header:N=V  errheader:N=V  type:T  etag:TEXT
@@ -44,7 +45,8 @@
  *   write:N (bytes to the client)  flush  body (reads the request's body)
  *   redirect:PATH (ends the list; what was buffered is dropped)  sub:PATH (an
  *   include)  nph (the first operation: the head is ours, no filter sees the
- *   rest)  suspend:MS (the rest runs on a timer: MPM event only)
+ *   rest)  suspend:MS (the handler returns SUSPENDED, the rest runs on another
+ *   thread that long after: MPM event only)
  * Time and processes:
  *   sleep:MS  wait:FILE (until it exists, 30 s)  touch:FILE  pid  kill (-9)
  *   cleanup:OPS (as ProbeCleanup, registered now)
@@ -52,6 +54,7 @@
 
 #define _GNU_SOURCE 1
 #include <dlfcn.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -83,7 +86,7 @@
     X(version) X(open) X(get) X(set) X(get_bytes) X(set_bytes) X(keys) X(id)   \
     X(is_new) X(exists) X(reason) X(created) X(accessed) X(timeout)            \
     X(set_timeout) X(user) X(set_user) X(save) X(reload) X(revert) X(delete)   \
-    X(invalidate) X(regenerate)
+    X(invalidate) X(regenerate) X(add) X(lock) X(trylock) X(unlock)
 
 struct api {
 #define MEMBER(name) APR_OPTIONAL_FN_TYPE(session_store_##name) *name;
@@ -111,6 +114,7 @@ struct run {
     int ended;
     int nph;
     int status;
+    apr_interval_time_t pause;
 };
 
 struct place {
@@ -123,7 +127,7 @@ struct place {
 
 module AP_MODULE_DECLARE_DATA probe_module;
 static void schedule_cleanup(request_rec *r, const char *ops);
-static void suspended(void *baton);
+static void *resume(void *baton);
 
 #define CALL(x, name, args)                                                    \
     ((x)->api->name == NULL ? ABSENT : (x)->api->name args)
@@ -138,6 +142,7 @@ static const char *status_name(apr_pool_t *p, apr_status_t rv)
     case APR_EINVAL:   return "EINVAL";
     case APR_ENOSPC:   return "ENOSPC";
     case APR_EACCES:   return "EACCES";
+    case APR_ERANGE:   return "ERANGE";
     case APR_EBUSY:    return "EBUSY";
     case APR_TIMEUP:   return "TIMEUP";
     case APR_ENOTIMPL: return "ENOTIMPL";
@@ -273,6 +278,9 @@ static const char untouched[] = "untouched";
 
 VERB(save) VERB(reload) VERB(revert) VERB(delete) VERB(invalidate)
 VERB(regenerate)
+VERB(lock)
+VERB(trylock)
+VERB(unlock)
 TEXT(id) TEXT(reason) TEXT(user)
 NUMBER(is_new, int) NUMBER(exists, int)
 NUMBER(created, apr_time_t) NUMBER(accessed, apr_time_t)
@@ -384,6 +392,20 @@ OP(keys)
     result(x, rv, list, keys != NULL);
 }
 
+OP(add)
+{
+    apr_size_t size;
+    char *value = split_pair(arg, len, &size);
+    apr_int64_t delta, sum = ABSENT;
+    apr_status_t rv;
+
+    if (!value || !number(value, APR_INT64_MIN, APR_INT64_MAX, &delta))
+        return line(x, "BADARG", NULL);
+    rv = CALL(x, add, (x->r, arg, delta, &sum));
+    result(x, rv, apr_psprintf(x->r->pool, "%" APR_INT64_T_FMT, sum),
+           sum != ABSENT);
+}
+
 OP(set_timeout)
 {
     apr_int64_t n;
@@ -429,6 +451,10 @@ static void call_with_nulls(struct run *x, request_rec *r, const char *name)
     NULLS(delete, (r))
     NULLS(invalidate, (r))
     NULLS(regenerate, (r))
+    NULLS(add, (r, NULL, 1, NULL))
+    NULLS(lock, (r))
+    NULLS(trylock, (r))
+    NULLS(unlock, (r))
     line(x, "BADARG", NULL);
 }
 
@@ -618,17 +644,24 @@ OP(nph)
 OP(suspend)
 {
     apr_int64_t ms;
-    apr_status_t rv;
+    pthread_t thread;
+    int can = 0;
 
     (void)len;
     if (!number(arg, 0, SLEEP_MS, &ms))
         return line(x, "BADARG", NULL);
-    rv = ap_mpm_register_timed_callback(apr_time_from_msec(ms), suspended, x);
-    say(x, rv, NULL);
-    if (rv == APR_SUCCESS) {
-        x->status = SUSPENDED;
-        x->ended = 1;
-    }
+    if (ap_mpm_query(AP_MPMQ_IS_ASYNC, &can) != APR_SUCCESS || !can)
+        return say(x, APR_ENOTIMPL, NULL);
+    say(x, APR_SUCCESS, NULL);
+    x->pause = apr_time_from_msec(ms);
+    x->status = SUSPENDED;
+    x->ended = 1;
+    /* Not ap_mpm_register_timed_callback(): the event MPM of 2.4.71 looks at
+     * its timers only when a connection wakes it. */
+    if (pthread_create(&thread, NULL, resume, x) == 0)
+        pthread_detach(thread);
+    else
+        x->status = HTTP_INTERNAL_SERVER_ERROR;
 }
 
 /* ---- time and processes ---- */
@@ -692,6 +725,7 @@ static const struct {
     ROW(timeout, NONE) ROW(set_timeout, MUST) ROW(user, NONE)
     ROW(set_user, MAY) ROW(save, NONE) ROW(reload, NONE) ROW(revert, NONE)
     ROW(delete, NONE) ROW(invalidate, NONE) ROW(regenerate, NONE)
+    ROW(add, MUST | PAIR) ROW(lock, NONE) ROW(trylock, NONE) ROW(unlock, NONE)
     ROW(null, MUST) ROW(nullargs, MUST)
     ROW(note, MUST) ROW(notes, NONE) ROW(setnote, MUST | PAIR)
     ROW(unsetnote, MUST) ROW(reqheader, MUST) ROW(env, MUST)
@@ -804,11 +838,12 @@ static int handler(request_rec *r)
 
 /* The rest of a suspended handler. No release of httpd up to 2.4.71 has a way
  * to hand the connection back to the MPM, so the answer ends it. */
-static void suspended(void *baton)
+static void *resume(void *baton)
 {
     struct run *x = baton;
     conn_rec *c = x->r->connection;
 
+    apr_sleep(x->pause);
     apr_thread_mutex_lock(x->r->invoke_mtx);
     x->ended = 0;
     x->status = OK;
@@ -816,7 +851,7 @@ static void suspended(void *baton)
     run_list(x);
     apr_thread_mutex_unlock(x->r->invoke_mtx);
     if (x->status == SUSPENDED)
-        return;
+        return NULL;
     if (x->status == OK)
         ap_finalize_request_protocol(x->r);
     else
@@ -824,6 +859,7 @@ static void suspended(void *baton)
     ap_process_request_after_handler(x->r);
     ap_flush_conn(c);
     apr_socket_shutdown(ap_get_conn_socket(c), APR_SHUTDOWN_WRITE);
+    return NULL;
 }
 
 static const struct place *place_of(request_rec *r)

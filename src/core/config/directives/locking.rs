@@ -9,11 +9,11 @@ use crate::core::config::values::{choice, duration, number};
 
 pub const LOCKING: Directive = Directive {
     name: "SessionLocking",
-    syntax: "request|read",
+    syntax: "request|commit|read|off",
     args: Args::One,
     default: "request",
-    allowed: "request or read",
-    htaccess: Some("request or read"),
+    allowed: "request, commit, read or off",
+    htaccess: Some("request, commit, read or off"),
     help: "whether requests of one session wait for each other",
     set: Set::Place(|place, words, _| {
         place.locking = Some(choice(words[0], Locking::WORDS)?);

@@ -12,7 +12,7 @@ const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
     ("SessionStore", &["file", "file:/srv/sessions"], &["memory", "file:", "redis://h", "files"]),
     ("SessionDataDir", &["/srv/sessions", "var/sessions"], &["", "/a /b", "/a\u{7}"]),
     ("SessionLocks", &["1", "65536"], &["0", "65537", "many", "1 2"]),
-    ("SessionLocking", &["request", "READ"], &["off", "commit", "write"]),
+    ("SessionLocking", &["request", "commit", "READ", "off"], &["on", "exclusive", "write"]),
     ("SessionLockTimeout", &["0", "1h"], &["3601s", "-1", "soon"]),
     (
         "SessionLockWaiters",
@@ -57,7 +57,7 @@ const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
 /// What a `.htaccess` file may say, and what it may not although a server file may.
 const IN_HTACCESS: &[(&str, &[&str], &[&str])] = &[
     ("SessionEngine", &["off"], &["on"]),
-    ("SessionLocking", &["read", "request"], &[]),
+    ("SessionLocking", &["read", "request", "commit", "off"], &[]),
     ("SessionTimeout", &["5m"], &[]),
     ("SessionTouchInterval", &["10s"], &[]),
     ("SessionCacheControl", &["on"], &["off"]),

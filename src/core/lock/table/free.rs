@@ -2,9 +2,8 @@
 
 use super::Table;
 use super::layout::{Cells, Count, Head, Meta, State};
-use super::slot::NOBODY;
 use crate::core::clock::Clock;
-use crate::core::lock::host::{Owner, Owners, Parking, Words};
+use crate::core::lock::host::{NOBODY, Owner, Owners, Parking, Words};
 use crate::core::lock::{MutexError, SlotGuard, SlotMutexes};
 
 /// The free list while its mutex is held.

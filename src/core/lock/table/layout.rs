@@ -4,8 +4,8 @@ use crate::core::clock::Monotonic;
 use crate::core::lock::host::{Owner, Words};
 use crate::core::store::StoreKey;
 
-/// What the first word says: a tag and, in the low half, the version of the layout. Any change of the
-/// picture raises it, so that a table kept by an older library is recognised.
+/// What the first word says: a tag and, in the low half, the version of the layout. Any change of
+/// the picture raises it, so that a table kept by an older library is recognised.
 pub(super) const VERSION: u64 = 0x7353_4c54_0000_0001;
 
 const HEADER_WORDS: usize = 64;
@@ -49,7 +49,7 @@ pub(super) enum Count {
 /// Buckets of the histogram of waits.
 pub(super) const BUCKETS: usize = 32;
 
-/// Words of a slot; all but the first line of defence, `Busy`, are changed under its mutex only.
+/// Words of a slot, changed under its mutex only.
 #[derive(Clone, Copy)]
 pub(super) enum Part {
     Busy = 0,
@@ -57,6 +57,7 @@ pub(super) enum Part {
     Tokens = 2,
     Taken = 3,
     Waiting = 4,
+    Logged = 5,
 }
 
 /// Words of an entry.
@@ -103,8 +104,8 @@ pub(super) enum State {
     Waiting,
 }
 
-/// First word of an entry: what it is, where, and who is next in that list. One word, so that an entry
-/// is never seen in one list with the state of another.
+/// First word of an entry: what it is, where, and who is next in that list. One word, so that an
+/// entry is never seen in one list with the state of another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Meta {
     pub state: State,

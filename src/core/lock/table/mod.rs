@@ -1,4 +1,5 @@
-//! The lease table: who holds which session, and who waits for it, in words shared by all processes.
+//! The lease table: who holds which session, and who waits for it, in words shared by all
+//! processes.
 //!
 //! ```text
 //! word   0  header   0 layout version   1 slots          2 overflow entries
@@ -7,31 +8,35 @@
 //!                   11 leases of the dead   12 overdue leases   13 lists rebuilt
 //!                   14 merged commits       15 ended without their mutex
 //!                   24 … 55 waits by length: bucket n counts those of 2^(n-1) to 2^n µs
-//!       64  slot 0   0 busy mark   1 list   2 tokens given   3 leases given   4 waiters   5 … 7 unused
+//!       64  slot 0   0 busy mark  1 list  2 tokens given  3 leases given  4 waiters  5 last logged refusal (µs)
 //!       72  slot 1   …
 //!           …
 //! 64 + 8s   entry 0  0 state (8 bits), slot (24), next in its list (32)      s: number of slots
-//!                    1 token    2, 3 first half of the store key   4 owner: pid (32), start time (32)
+//!                    1 token   2, 3 first half of the store key   4 owner: pid (32), start (32)
 //!                    5 signal (32), a waiter's hold in ms (32)     6 since (µs)   7 until (µs)
 //!           entry 1  …
 //! ```
 //!
-//! Lists name entries from 1, so that zero words are an empty table. Entry `n` below the number of slots
-//! is slot `n`'s own and in no list; the others go from the free list to a slot's list and back. So a
-//! session whose slot is otherwise idle is leased by filling one entry, without the free list.
+//! Lists name entries from 1, so that zero words are an empty table. Entry `n` below the number of
+//! slots is slot `n`'s own and in no list; the others go from the free list to a slot's list and
+//! back. So a session whose slot is otherwise idle is leased by filling one entry, without the free
+//! list.
 //!
-//! - A slot's words, and the entries in its list, change under its mutex; the free list under a mutex of
-//!   its own. Nobody holds two. In between, an entry is *detached* and its owner carries it.
-//! - Counters are added to without a mutex. A waiter looks at its own entry without one, and a waiter or
-//!   holder that cannot get the mutex gives its entry to nobody, whose entries are those of a dead owner.
-//! - A change of several words is made under the busy mark. Who finds it set rebuilds that list from the
-//!   entries: after every single store they say enough to keep what live processes hold.
+//! - A slot's words, and the entries in its list, change under its mutex; the free list under a
+//!   mutex of its own. Nobody holds two. In between, an entry is *detached* and its owner carries
+//!   it.
+//! - Counters are added to without a mutex. A waiter looks at its own entry without one, and a
+//!   waiter or holder that cannot get the mutex gives its entry to nobody, whose entries are those
+//!   of a dead owner.
+//! - A change of several words is made under the busy mark. Who finds it set rebuilds that list
+//!   from the entries: after every single store they say enough to keep what live processes hold.
 //! - Tokens of a slot rise, so the waiter with the lowest came first.
-//! - A lease goes from hand to hand: who ends one makes the oldest waiter its holder and wakes it. Death
-//!   wakes nobody, so a waiter looks every [`wait::SLICE`] whether those before it live.
+//! - A lease goes from hand to hand: who ends one makes the oldest waiter its holder and wakes it.
+//!   Death wakes nobody, so a waiter looks every 250 ms whether those before it live.
 
 mod free;
 mod layout;
+mod repair;
 mod slot;
 mod stats;
 mod sweep;
@@ -40,20 +45,26 @@ mod tests;
 mod wait;
 
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use self::layout::{Cells, Field, Head, NO_END, VERSION};
+use self::layout::{Cells, Count, Field, Head, NO_END, Part, VERSION};
 pub use self::layout::{Layout, MAX_OVERFLOW, MAX_SLOTS};
-use self::slot::end_of;
+use self::slot::{Slot, end_of};
 pub use self::stats::{Holder, Statistics};
-use self::wait::Step;
-use crate::core::clock::Clock;
-use crate::core::lock::host::{Owners, Parking, Words};
-use crate::core::lock::{Lease, LeaseError, Leases, MutexError, SlotMutexes, Wait};
+use self::wait::{Place, Step, Want};
+use crate::core::clock::{Clock, Monotonic};
+use crate::core::lock::host::{NOBODY, Owners, Parking, Words};
+use crate::core::lock::{
+    Lease, LeaseError, Leases, MutexError, SlotGuard, SlotMutexes, Wait, slot_of,
+};
 use crate::core::store::StoreKey;
 
 /// For how long a confirmed lease is safe from being taken over: more than a commit takes.
 pub const CONFIRMED: Duration = Duration::from_secs(10);
+
+/// How often refusals of one slot are logged.
+pub const LOG_EVERY: Duration = Duration::from_secs(60);
 
 /// Shared memory holds another table than the one asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +102,9 @@ pub struct Table<M, O, C, S> {
     owners: O,
     clock: C,
     mutexes: S,
+    /// Requests of this process that wait, and how many may: plain memory.
+    waiting_here: AtomicU32,
+    most_here: u32,
 }
 
 impl<M, O, C, S> Table<M, O, C, S>
@@ -103,7 +117,7 @@ where
     /// Makes a new table in `words`, which are [`Layout::words`] many. Nobody else uses them yet.
     pub fn create(layout: Layout, words: M, owners: O, clock: C, mutexes: S) -> Self {
         (0..layout.words()).for_each(|word| words.store(word, 0));
-        let table = Table { cells: Cells { words, layout }, owners, clock, mutexes };
+        let table = Table::over(Cells { words, layout }, owners, clock, mutexes);
         table.fill_free();
         table.cells.set_head(Head::Slots, u64::from(layout.slots()));
         table.cells.set_head(Head::Overflow, u64::from(layout.entries() - layout.slots()));
@@ -130,7 +144,65 @@ where
         if (slots, overflow) != wanted {
             return Err(LayoutError::Size(slots, overflow));
         }
-        Ok(Table { cells, owners, clock, mutexes })
+        Ok(Table::over(cells, owners, clock, mutexes))
+    }
+
+    fn over(cells: Cells<M>, owners: O, clock: C, mutexes: S) -> Self {
+        let waiting_here = AtomicU32::new(0);
+        Table { cells, owners, clock, mutexes, waiting_here, most_here: u32::MAX }
+    }
+
+    /// Lets at most `most` requests of this process wait, or a few more that come at one moment:
+    /// the process has other work for its threads. [`LeaseError::TooManyWaiters`] for the rest.
+    pub fn with_waiters_here(mut self, most: u32) -> Self {
+        self.most_here = most;
+        self
+    }
+
+    /// Gives an entry up whose mutex cannot be had: nobody's, it is recovered like that of the
+    /// dead. Should another process take the lease over at this very moment, it loses it and
+    /// merges: better than a session that nobody can have until its hold is over.
+    fn disown(&self, entry: u32, token: u64) {
+        if self.cells.token(entry) == token {
+            self.cells.count(Count::Disowned);
+            self.cells.set_owner(entry, NOBODY);
+        }
+    }
+
+    /// Runs `work` on a slot under its mutex; what it leaves to do is done after that.
+    fn within<R>(
+        &self,
+        index: u32,
+        work: impl FnOnce(&mut Slot<'_, M, C>) -> R,
+    ) -> Result<R, MutexError> {
+        let guard = SlotGuard::lock(&self.mutexes, index)?;
+        let mut slot = Slot::enter(&self.cells, &self.clock, index, self.owners.me());
+        let result = work(&mut slot);
+        let after = slot.leave();
+        drop(guard);
+        if let Some(entry) = after.wake {
+            self.cells.words.unpark(self.cells.signal_word(entry));
+        }
+        self.push_free(&after.spares);
+        Ok(result)
+    }
+
+    fn wait_for(&self, want: &Want, mut place: Place) -> Result<Lease, LeaseError> {
+        self.waiting_here.fetch_add(1, Ordering::Relaxed);
+        let outcome = loop {
+            self.nap(&place);
+            match self.look(want, place) {
+                Ok(Step::Held(lease)) => break Ok(lease),
+                Ok(Step::Waiting(next)) => place = next,
+                Err(cause) => break Err(cause),
+            }
+        };
+        self.waiting_here.fetch_sub(1, Ordering::Relaxed);
+        outcome
+    }
+
+    fn is_crowded_here(&self) -> bool {
+        self.waiting_here.load(Ordering::Relaxed) >= self.most_here
     }
 }
 
@@ -143,15 +215,9 @@ where
 {
     fn acquire(&self, key: &StoreKey, wait: &Wait) -> Result<Lease, LeaseError> {
         let want = self.want(key, wait);
-        let mut step = self.begin(&want)?;
-        loop {
-            match step {
-                Step::Held(lease) => return Ok(lease),
-                Step::Waiting(place) => {
-                    self.nap(&place);
-                    step = self.look(&want, place)?;
-                }
-            }
+        match self.begin(&want)? {
+            Step::Held(lease) => Ok(lease),
+            Step::Waiting(place) => self.wait_for(&want, place),
         }
     }
 
@@ -164,6 +230,21 @@ where
             }
             held
         })
+    }
+
+    fn may_log_refusal(&self, key: &StoreKey) -> bool {
+        // Without the mutex: should two processes pass here at once, there are two lines.
+        let slot = slot_of(key, self.cells.layout.slots());
+        let (now, last) = (self.clock.monotonic(), self.cells.part(slot, Part::Logged));
+        let due = last == 0 || now.since(Monotonic(last)) >= LOG_EVERY;
+        if due {
+            self.cells.set_part(slot, Part::Logged, now.0.max(1));
+        }
+        due
+    }
+
+    fn count_merged(&self) {
+        self.cells.count(Count::Merged);
     }
 
     fn release(&self, lease: Lease) {

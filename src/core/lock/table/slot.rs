@@ -7,9 +7,6 @@ use crate::core::clock::{Clock, Monotonic};
 use crate::core::lock::Lease;
 use crate::core::lock::host::{Owner, Words};
 
-/// The owner of what nobody owns; never alive.
-pub(super) const NOBODY: Owner = Owner { pid: 0, start: 0 };
-
 /// What is to be done once the mutex is given back.
 #[derive(Default)]
 pub(super) struct After {
@@ -32,13 +29,13 @@ pub(super) struct Survey {
 
 /// A slot whose mutex this thread holds.
 ///
-/// A change of one word needs no care: a kill leaves the old word or the new one. What takes more is
-/// done between [`Slot::mark`] and [`Slot::leave`], and in an order in which one key never has two
-/// holders; a kill in between leaves the mark, and whoever comes next rebuilds the list.
+/// A change of one word needs no care: a kill leaves the old word or the new one. What takes more
+/// is done between [`Slot::mark`] and [`Slot::leave`], and in an order in which one key never has
+/// two holders; a kill in between leaves the mark, and whoever comes next rebuilds the list.
 pub(super) struct Slot<'a, M, C> {
-    cells: &'a Cells<M>,
+    pub(super) cells: &'a Cells<M>,
     clock: &'a C,
-    index: u32,
+    pub(super) index: u32,
     me: Owner,
     marked: bool,
     after: After,
@@ -66,11 +63,8 @@ impl<'a, M: Words, C: Clock> Slot<'a, M, C> {
         self.clock.monotonic()
     }
 
-    pub fn cells(&self) -> &'a Cells<M> {
-        self.cells
-    }
-
-    fn mark(&mut self) {
+    /// Begins a change of more than one word; [`Slot::leave`] ends it.
+    pub(super) fn mark(&mut self) {
         if !self.marked {
             self.marked = true;
             self.cells.set_part(self.index, Part::Busy, 1);
@@ -298,73 +292,14 @@ impl<'a, M: Words, C: Clock> Slot<'a, M, C> {
         let sum = self.cells.part(self.index, part).wrapping_add(value);
         self.cells.set_part(self.index, part, sum);
     }
-
-    /// Makes the list anew from all entries that say they belong to this slot. Those of other slots
-    /// change meanwhile, but never into one of this slot: that takes this mutex.
-    fn rebuild(&mut self) {
-        self.mark();
-        self.cells.count(Count::Rebuilt);
-        let all = self.cells.layout.overflow();
-        let here = |&entry: &u32| {
-            let meta = self.cells.meta(entry);
-            meta.is_listed() && (meta.slot == self.index || entry == self.index)
-        };
-        let (sound, odd): (Vec<u32>, Vec<u32>) =
-            std::iter::once(self.index).chain(all).filter(here).partition(|&e| self.is_sound(e));
-        let mut held: Vec<(Key, u64, u32)> = (sound.iter())
-            .filter(|&&entry| self.cells.meta(entry).state == State::Held)
-            .map(|&entry| (self.cells.key(entry), self.cells.token(entry), entry))
-            .collect();
-        held.sort_unstable();
-        let second = held.windows(2).filter(|two| two[0].0 == two[1].0).map(|two| two[1].2);
-        second.chain(odd).for_each(|entry| self.discard(entry));
-        self.relink(&sound);
-    }
-
-    fn relink(&self, entries: &[u32]) {
-        let (mut first, mut waiting) = (None, 0);
-        for &entry in entries {
-            let meta = self.cells.meta(entry);
-            if !meta.is_listed() {
-                continue;
-            }
-            waiting += u64::from(meta.state == State::Waiting);
-            if entry != self.index {
-                self.cells.set_meta(entry, Meta { next: first, ..meta });
-                first = Some(entry);
-            }
-        }
-        self.cells.set_chain(self.index, first);
-        self.cells.set_part(self.index, Part::Waiting, waiting);
-    }
-
-    fn is_sound(&self, entry: u32) -> bool {
-        let slots = u64::from(self.cells.layout.slots());
-        let index = u64::from(self.index);
-        let token = self.cells.token(entry);
-        self.cells.meta(entry).slot == self.index
-            && self.cells.key(entry).0[0] % slots == index
-            && token % slots == index
-            && token / slots <= self.cells.part(self.index, Part::Tokens)
-    }
-
-    fn discard(&self, entry: u32) {
-        let inline = entry == self.index;
-        if !inline {
-            // Found by the next sweep.
-            self.cells.set_owner(entry, NOBODY);
-        }
-        let state = if inline { State::Free } else { State::Detached };
-        self.cells.set_meta(entry, Meta { state, slot: 0, next: None });
-    }
 }
 
 pub(super) fn end_of(now: Monotonic, hold: Option<Duration>) -> Monotonic {
     hold.map_or(NO_END, |hold| now.after(hold))
 }
 
-/// A waiter's hold waits with it, in the upper half of its signal word: milliseconds, at most 49 days,
-/// zero for none.
+/// A waiter's hold waits with it, in the upper half of its signal word: milliseconds, at most 49
+/// days, zero for none.
 fn hold_in_signal(hold: Option<Duration>) -> u64 {
     hold.map_or(0, |hold| hold.as_millis().clamp(1, u128::from(u32::MAX)) as u64)
 }

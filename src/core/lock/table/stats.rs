@@ -31,7 +31,7 @@ pub struct Statistics {
     pub from_overdue: u64,
     /// Lists rebuilt after a process was killed while it changed them.
     pub rebuilt: u64,
-    /// Commits that found their lease gone and merged, as [`Table::count_merged`] was told.
+    /// Commits that found their lease gone and merged, as `Leases::count_merged` was told.
     pub merged: u64,
     /// Leases and waits that were given up without their slot's mutex, because it could not be had.
     pub disowned: u64,
@@ -76,11 +76,6 @@ where
         }
     }
 
-    /// Counts a commit that found its lease gone and merged.
-    pub fn count_merged(&self) {
-        self.cells.count(Count::Merged);
-    }
-
     /// The leases held now, at most `most`, those held longest first.
     pub fn holders(&self, most: usize) -> Vec<Holder> {
         let mut holders: Vec<Holder> =
@@ -90,8 +85,8 @@ where
         holders
     }
 
-    /// What the entry holds; none if that changed while it was read. Whoever fills an entry sets its
-    /// token first and its state last.
+    /// What the entry holds; none if that changed while it was read. Whoever fills an entry sets
+    /// its token first and its state last.
     fn holder(&self, entry: u32) -> Option<Holder> {
         let (meta, token) = (self.cells.meta(entry), self.cells.token(entry));
         if meta.state != State::Held {

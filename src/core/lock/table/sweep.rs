@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use super::Table;
 use super::layout::{Head, State};
-use super::slot::NOBODY;
 use crate::core::clock::{Clock, Monotonic};
 use crate::core::lock::SlotMutexes;
-use crate::core::lock::host::{Owner, Owners, Parking, Words};
+use crate::core::lock::host::{NOBODY, Owner, Owners, Parking, Words};
 
-/// A table that stays full, or waiters that stay too many, are not swept more often: it looks at every
-/// entry and asks the system about every owner.
+/// A table that stays full, or waiters that stay too many, are not swept more often: it looks at
+/// every entry and asks the system about every owner.
 pub(super) const SWEEP_EVERY: Duration = Duration::from_millis(250);
 
 impl<M, O, C, S> Table<M, O, C, S>
@@ -32,8 +31,8 @@ where
         true
     }
 
-    /// Ends the leases, the waiting and the errands of dead processes. One mutex at a time; a slot whose
-    /// mutex cannot be had is left for the next sweep.
+    /// Ends the leases, the waiting and the errands of dead processes. One mutex at a time; a slot
+    /// whose mutex cannot be had is left for the next sweep.
     pub fn sweep(&self) {
         let all = 0..self.cells.layout.entries();
         let owners = all

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::Table;
 use super::layout::{Cells, Count, Key, NO_END, Part, State};
-use super::slot::{NOBODY, Slot};
+use super::slot::Slot;
 use crate::core::clock::{Clock, Monotonic};
 use crate::core::lock::host::{Owner, Owners, Parking, Words};
-use crate::core::lock::{Lease, LeaseError, MutexError, SlotGuard, SlotMutexes, Wait, slot_of};
+use crate::core::lock::{Lease, LeaseError, SlotMutexes, Wait, slot_of};
 use crate::core::store::StoreKey;
 
 /// Longest sleep before a waiter looks whether those before it still live: death wakes nobody.
@@ -32,10 +32,8 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// How long to sleep before the next look.
-    #[cfg(test)]
-    pub fn nap(&self) -> Duration {
-        self.nap
+    fn lease(&self, want: &Want) -> Lease {
+        Lease { entry: self.entry, token: self.token, slot: want.slot }
     }
 }
 
@@ -58,14 +56,15 @@ enum Arrival {
 }
 
 impl<M: Words, C: Clock> Slot<'_, M, C> {
-    fn arrive(&mut self, want: &Want, spare: &mut Option<u32>) -> Arrival {
+    fn arrive(&mut self, want: &Want, crowded: bool, spare: &mut Option<u32>) -> Arrival {
         let survey = self.settle(want.key);
         if survey.holder.is_some() {
             if self.now() >= want.deadline {
                 return Arrival::Contested(self.owners_of(want.key, u64::MAX));
             }
-            let crowded = survey.waiting >= want.wait.waiters
-                || waiting_in_all(self.cells()) >= u64::from(want.wait.waiters_in_all);
+            let crowded = crowded
+                || survey.waiting >= want.wait.waiters
+                || waiting_in_all(self.cells) >= u64::from(want.wait.waiters_in_all);
             if crowded {
                 return Arrival::Crowded;
             }
@@ -82,15 +81,15 @@ impl<M: Words, C: Clock> Slot<'_, M, C> {
     fn place_of(&self, entry: u32, token: u64, holder: Option<u32>, want: &Want) -> Place {
         let now = self.now();
         let mut nap = SLICE.min(want.deadline.since(now));
-        if let Some(until) = holder.map(|h| self.cells().until(h)).filter(|&u| u != NO_END) {
+        if let Some(until) = holder.map(|h| self.cells.until(h)).filter(|&u| u != NO_END) {
             nap = nap.min(until.since(now));
         }
-        Place { entry, token, signal: self.cells().signal(entry), nap }
+        Place { entry, token, signal: self.cells.signal(entry), nap }
     }
 
     /// The owners of the key's lease and of its waiters older than `token`.
     fn owners_of(&self, key: Key, token: u64) -> Vec<Owner> {
-        let cells = self.cells();
+        let cells = self.cells;
         let before =
             |&entry: &u32| cells.meta(entry).state == State::Held || cells.token(entry) < token;
         self.entries_of(key).into_iter().filter(before).map(|e| cells.owner(e)).collect()
@@ -99,7 +98,7 @@ impl<M: Words, C: Clock> Slot<'_, M, C> {
     /// Removes the entries of the key whose owners are dead, and hands the lease on.
     fn bury(&mut self, key: Key, dead: &[Owner]) {
         for entry in self.entries_of(key) {
-            if dead.contains(&self.cells().owner(entry)) {
+            if dead.contains(&self.cells.owner(entry)) {
                 self.remove_dead(entry);
             }
         }
@@ -124,17 +123,17 @@ impl<M: Words, C: Clock> Slot<'_, M, C> {
 
     /// Removes one entry, if it is still in this slot and its owner dead, and hands the lease on.
     pub fn bury_entry(&mut self, entry: u32, dead: &[Owner]) {
-        let listed = self.standing(entry, self.cells().token(entry)).is_some();
-        if listed && dead.contains(&self.cells().owner(entry)) {
-            let key = self.cells().key(entry);
+        let listed = self.standing(entry, self.cells.token(entry)).is_some();
+        if listed && dead.contains(&self.cells.owner(entry)) {
+            let key = self.cells.key(entry);
             self.remove_dead(entry);
             self.settle(key);
         }
     }
 
     fn remove_dead(&mut self, entry: u32) {
-        if self.cells().meta(entry).state == State::Held {
-            self.cells().count(Count::FromDead);
+        if self.cells.meta(entry).state == State::Held {
+            self.cells.count(Count::FromDead);
         }
         self.remove(entry);
     }
@@ -169,7 +168,8 @@ where
 
     fn begin_with(&self, want: &Want, spare: &mut Option<u32>) -> Result<Step, LeaseError> {
         loop {
-            match self.within(want.slot, |slot| slot.arrive(want, spare))? {
+            let crowded = self.is_crowded_here();
+            match self.within(want.slot, |slot| slot.arrive(want, crowded, spare))? {
                 Arrival::Step(step) => return Ok(step),
                 Arrival::NeedsEntry => *spare = Some(self.spare()?),
                 Arrival::Contested(owners) => {
@@ -220,7 +220,8 @@ where
         step
     }
 
-    /// Whether the lease came, seen without the mutex: the entry has our token until its lease ends.
+    /// Whether the lease came, seen without the mutex: the entry has our token until its lease
+    /// ends.
     fn handed_over(&self, want: &Want, place: &Place) -> Option<Lease> {
         let meta = self.cells.meta(place.entry);
         let held = meta.state == State::Held && meta.slot == want.slot;
@@ -262,37 +263,5 @@ where
         let micros = self.clock.monotonic().since(want.arrived).as_micros() as u64;
         self.cells.count_wait((u64::BITS - micros.leading_zeros()) as usize);
         Step::Held(lease)
-    }
-
-    /// Gives an entry up whose mutex cannot be had: nobody's, it is recovered like that of the dead.
-    pub(super) fn disown(&self, entry: u32, token: u64) {
-        if self.cells.token(entry) == token {
-            self.cells.count(Count::Disowned);
-            self.cells.set_owner(entry, NOBODY);
-        }
-    }
-
-    /// Runs `work` on a slot under its mutex; what it leaves to do is done after that.
-    pub(super) fn within<R>(
-        &self,
-        index: u32,
-        work: impl FnOnce(&mut Slot<'_, M, C>) -> R,
-    ) -> Result<R, MutexError> {
-        let guard = SlotGuard::lock(&self.mutexes, index)?;
-        let mut slot = Slot::enter(&self.cells, &self.clock, index, self.owners.me());
-        let result = work(&mut slot);
-        let after = slot.leave();
-        drop(guard);
-        if let Some(entry) = after.wake {
-            self.cells.words.unpark(self.cells.signal_word(entry));
-        }
-        self.push_free(&after.spares);
-        Ok(result)
-    }
-}
-
-impl Place {
-    fn lease(&self, want: &Want) -> Lease {
-        Lease { entry: self.entry, token: self.token, slot: want.slot }
     }
 }

@@ -11,7 +11,7 @@ use crate::core::session::record::Record;
 use crate::core::store::{StoreError, Visit};
 
 /// How much is read at once: a page, and twice the smallest file.
-const FIRST_READ: usize = 4096;
+const FIRST_READ: usize = layout::SMALLEST;
 
 /// An open file with what is known of it; what a load leaves for the update that follows.
 pub struct OpenFile {

@@ -41,10 +41,10 @@ pub struct Name([u8; 3 + 64]);
 impl Name {
     /// The place of `key`.
     pub fn new(key: &StoreKey) -> Name {
-        let hex = key.hex();
+        let hex = key.digits();
         let mut name = [b'/'; 3 + 64];
-        name[..2].copy_from_slice(&hex.as_bytes()[..2]);
-        name[3..].copy_from_slice(hex.as_bytes());
+        name[..2].copy_from_slice(&hex[..2]);
+        name[3..].copy_from_slice(&hex);
         Name(name)
     }
 

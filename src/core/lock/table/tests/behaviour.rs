@@ -291,12 +291,55 @@ fn an_entry_that_makes_no_sense_is_dropped_and_not_lost() {
     let world = World::new(2, 6);
     let table = world.process(2);
     let leases = [0, 2, 4].map(|number| table.acquire(&key(number), &wait(NOT_AT_ALL)).unwrap());
-    leases.iter().for_each(|lease| world.garble(lease.entry));
+    leases.iter().for_each(|lease| world.set_key(lease.entry, &key(1)));
     world.mark_all();
     assert!(leases.iter().all(|lease| !table.confirm(lease).unwrap()));
     table.sweep();
     world.process(3).release(table.acquire(&key(1), &wait(NOT_AT_ALL)).unwrap());
     world.assert_empty();
+}
+
+#[test]
+fn of_two_holders_of_one_key_the_first_stays() {
+    let world = World::new(1, 6);
+    let table = world.process(2);
+    let leases = [0, 1, 2].map(|number| table.acquire(&key(number), &wait(NOT_AT_ALL)).unwrap());
+    world.set_key(leases[2].entry, &key(1));
+    world.mark_all();
+    assert_eq!(leases.each_ref().map(|lease| table.confirm(lease).unwrap()), [true, true, false]);
+    leases.into_iter().for_each(|lease| table.release(lease));
+    table.sweep();
+    world.assert_empty();
+}
+
+#[test]
+fn a_process_keeps_threads_for_other_work() {
+    let world = World::new(1, 6);
+    let holder = world.process(2);
+    let lease = holder.acquire(&key(1), &wait(NOT_AT_ALL)).unwrap();
+    let none = world.process(3).with_waiters_here(0);
+    assert_eq!(none.acquire(&key(1), &wait(seconds(30))), Err(LeaseError::TooManyWaiters));
+    let one = world.process(3).with_waiters_here(1);
+    for _ in 0..2 {
+        assert_eq!(one.acquire(&key(1), &wait(seconds(30))), Err(LeaseError::TimedOut));
+    }
+    none.release(none.acquire(&key(2), &wait(seconds(30))).unwrap());
+    holder.release(lease);
+    world.assert_empty();
+}
+
+#[test]
+fn a_late_release_without_the_mutex_touches_nobody_elses_entry() {
+    let world = World::new(1, 6);
+    let (late, heir) = (world.process(2), world.process(3));
+    let inline = heir.acquire(&key(0), &wait(NOT_AT_ALL)).unwrap();
+    let lease = late.acquire(&key(1), &wait(NOT_AT_ALL)).unwrap();
+    heir.release(inline);
+    world.advance(seconds(300));
+    heir.acquire(&key(1), &wait(NOT_AT_ALL)).unwrap();
+    world.stuck.store(1, Relaxed);
+    late.release(lease);
+    assert_eq!(late.statistics().disowned, 0);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! A process is killed before each single store of each operation. Whoever comes next has to find what
-//! the living hold, get what the dead held, and lose nothing.
+//! A process is killed before each single store of each operation. Whoever comes next has to find
+//! what the living hold, get what the dead held, and lose nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -131,6 +131,8 @@ fn for_ever() -> Wait {
 }
 
 type Act = fn(&mut Scene);
+/// A name, what there is before, and what the victim does.
+type Scenario = (&'static str, fn() -> Scene, Act);
 
 fn acquires_one(scene: &mut Scene) {
     let outcome = scene.victim.acquire(&key(1), &wait(seconds(1)));
@@ -159,7 +161,7 @@ fn sweeps(scene: &mut Scene) {
 }
 
 /// Slots 1: keys share the slot. The second key of a scene has an entry of the free list.
-fn scenarios() -> Vec<(&'static str, fn() -> Scene, Act)> {
+fn scenarios() -> Vec<Scenario> {
     vec![
         ("takes the slot's own entry", || Scene::new(2, 4), acquires_one),
         ("takes a spare", || Scene::new(1, 4).bystander_holds(0), acquires_one),
@@ -260,7 +262,9 @@ fn play(build: fn() -> Scene, act: Act, stores: usize) -> (Scene, bool) {
 
 /// What must be true however the victim ended.
 fn aftermath(scene: &mut Scene, last_rescuer: u32) {
-    (0..6).for_each(|number| drop(scene.world.holder(&key(number))));
+    for number in 0..6 {
+        let _one_at_most = scene.world.holder(&key(number));
+    }
     scene.let_the_living_finish();
     scene.rescue(last_rescuer);
     scene.world.kill(OVERDUE);

@@ -1,5 +1,5 @@
-//! The table, tried by one thread that plays several processes ([`sim`]), by real threads, and by all
-//! orders of steps a scheduler can think of.
+//! The table, tried by one thread that plays several processes ([`sim`]), by real threads, and by
+//! all orders of steps a scheduler can think of.
 
 mod behaviour;
 mod interleavings;

@@ -234,13 +234,19 @@ impl Run {
             Op::Begin { pid, .. } if self.model.dead.contains(&pid) => {}
             Op::Begin { pid, key, timeout, hold } => self.begin(pid, key, timeout, hold),
             Op::Look(number) => {
-                self.pick(number, |at| matches!(at, At::Waiting(_))).map(|r| self.look(r));
+                if let Some(request) = self.pick(number, |at| matches!(at, At::Waiting(_))) {
+                    self.look(request);
+                }
             }
             Op::Release(number) => {
-                self.pick(number, |at| matches!(at, At::Holding(_))).map(|r| self.release(r));
+                if let Some(request) = self.pick(number, |at| matches!(at, At::Holding(_))) {
+                    self.release(request);
+                }
             }
             Op::Confirm(number) => {
-                self.pick(number, |at| matches!(at, At::Holding(_))).map(|r| self.confirm(r));
+                if let Some(request) = self.pick(number, |at| matches!(at, At::Holding(_))) {
+                    self.confirm(request);
+                }
             }
             Op::Kill(pid) => {
                 self.world.kill(pid + 1);
@@ -349,7 +355,10 @@ impl Run {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(300)
+    })]
 
     #[test]
     fn any_sequence_ends_as_the_rules_say(

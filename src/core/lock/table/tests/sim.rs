@@ -1,5 +1,5 @@
-//! Several processes played by one thread: they die when told to, time passes when told to, and every
-//! rule about mutexes is checked as they go.
+//! Several processes played by one thread: they die when told to, time passes when told to, and
+//! every rule about mutexes is checked as they go.
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::core::clock::{Clock, ManualClock, Monotonic, Time};
 use crate::core::lock::host::{Owner, Owners, Parking, Words};
-use crate::core::lock::table::layout::{Cells, Head, Key, Meta, Part, State};
+use crate::core::lock::table::layout::{Cells, Field, Head, Key, Meta, Part, State};
 use crate::core::lock::table::wait::{Place, Step, Want};
 use crate::core::lock::table::{Layout, Table};
 use crate::core::lock::{Lease, LeaseError, MutexError, SlotMutexes, Wait};
@@ -84,8 +84,8 @@ impl World {
         self.clock.advance(span);
     }
 
-    /// Runs `work` and kills the process when it wants to store for the time after `stores`. None if it
-    /// was killed.
+    /// Runs `work` and kills the process when it wants to store for the time after `stores`. None
+    /// if it was killed.
     pub fn with_fuse<R>(&self, pid: u32, stores: usize, work: impl FnOnce() -> R) -> Option<R> {
         *self.fuse.lock().unwrap() = Some((pid, stores));
         let result = catch_unwind(AssertUnwindSafe(work));
@@ -128,10 +128,9 @@ impl World {
         self.cells().set_chain(slot, Some(self.layout.entries() + 3));
     }
 
-    /// Writes nonsense into the key of an entry.
-    pub fn garble(self: &Arc<World>, entry: u32) {
-        let cells = self.cells();
-        cells.set_field(entry, crate::core::lock::table::layout::Field::KeyLow, 0xdead_beef);
+    /// Writes another key into an entry.
+    pub fn set_key(self: &Arc<World>, entry: u32, key: &StoreKey) {
+        self.cells().set_field(entry, Field::KeyLow, Key::of(key).0[0]);
     }
 
     pub fn state(self: &Arc<World>, entry: u32) -> State {

@@ -1,0 +1,8 @@
+//! Who waits for whom.
+
+mod deaths;
+mod increments;
+mod limits;
+mod mechanisms;
+mod modes;
+mod others;
