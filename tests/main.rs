@@ -3,6 +3,7 @@
 mod ends;
 mod guards;
 mod harness;
+mod identity;
 mod locking;
 mod restart;
 mod steps;

@@ -7,8 +7,7 @@ use crate::steps::{Signals, answer, ask, count, lines, run, sessions, visitor};
 use crate::support::{Builder, Client, Mpm, Request, Response, Server};
 
 /// A place where the session is taken by the C interface alone: its handler sees the outcome.
-const PLAIN: &str =
-    "<Location \"/plain\">\nSetHandler probe\nSessionNotes off\n</Location>";
+const PLAIN: &str = "<Location \"/plain\">\nSetHandler probe\nSessionNotes off\n</Location>";
 
 const AT_ONCE: Duration = Duration::from_millis(700);
 const REFUSED: &str = "a request was refused its session";
