@@ -33,7 +33,7 @@ fn a_streamed_answer_is_committed_at_its_head_and_when_its_handler_returns(mpm: 
             Some("get=SUCCESS early-bird")
         );
         assert_eq!(ask(&mut looker, "/c?get:a"), "get=TIMEUP");
-        server.allow_log("taking a session");
+        server.allow_log("refused its session");
         fs::write(&gate, "").expect("opening the gate");
         stream.body(&head).expect("a body");
         assert_eq!(
@@ -62,7 +62,7 @@ fn a_client_that_leaves_loses_nothing_and_holds_nothing(mpm: Mpm) {
         });
         assert_eq!(seen, "get=SUCCESS 1\nget=SUCCESS 2");
     }
-    server.allow_log("taking a session");
+    server.allow_log("refused its session");
     assert_eq!(records(&server), 2);
 }
 

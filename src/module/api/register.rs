@@ -1,9 +1,13 @@
 //! The interface as APR optional functions.
 
+use std::ffi::{c_char, c_int, c_void};
 use std::mem::transmute;
 
 use super::*;
-use crate::httpd::sys;
+use crate::httpd::sys::{
+    self, apr_array_header_t, apr_int64_t, apr_interval_time_t, apr_size_t, apr_status_t,
+    apr_time_t, request_rec,
+};
 
 /// Compiles only if both have the same type: the one the header promises and the one that is exported.
 macro_rules! same_type {

@@ -33,8 +33,9 @@
  *   get_bytes:K  set_bytes:K=V  set_bytes:K (NULL, 0)  incr:K  keys  id  is_new
  *   exists  reason  created  accessed  timeout  set_timeout:MICROSECONDS  user
  *   set_user:NAME  set_user (NULL)  save  reload  revert  delete  invalidate
- *   regenerate  null:FUNCTION (no request)  nullargs:FUNCTION (a request, else
- *   NULL; functions with no pointer besides the request are called as usual)
+ *   regenerate  add:K=DELTA  lock  trylock  unlock  null:FUNCTION (no request)
+ *   nullargs:FUNCTION (a request, else NULL; functions with no pointer besides
+ *   the request are called as usual)
  * The request:
  *   note:N  notes (names that start with session)  setnote:N=V  unsetnote:N
  *   reqheader:N  env:N  header:N=V  errheader:N=V  type:T  etag:TEXT
@@ -85,7 +86,7 @@
     X(version) X(open) X(get) X(set) X(get_bytes) X(set_bytes) X(keys) X(id)   \
     X(is_new) X(exists) X(reason) X(created) X(accessed) X(timeout)            \
     X(set_timeout) X(user) X(set_user) X(save) X(reload) X(revert) X(delete)   \
-    X(invalidate) X(regenerate)
+    X(invalidate) X(regenerate) X(add) X(lock) X(trylock) X(unlock)
 
 struct api {
 #define MEMBER(name) APR_OPTIONAL_FN_TYPE(session_store_##name) *name;
@@ -276,6 +277,9 @@ static const char untouched[] = "untouched";
 
 VERB(save) VERB(reload) VERB(revert) VERB(delete) VERB(invalidate)
 VERB(regenerate)
+VERB(lock)
+VERB(trylock)
+VERB(unlock)
 TEXT(id) TEXT(reason) TEXT(user)
 NUMBER(is_new, int) NUMBER(exists, int)
 NUMBER(created, apr_time_t) NUMBER(accessed, apr_time_t)
@@ -387,6 +391,20 @@ OP(keys)
     result(x, rv, list, keys != NULL);
 }
 
+OP(add)
+{
+    apr_size_t size;
+    char *value = split_pair(arg, len, &size);
+    apr_int64_t delta, sum = ABSENT;
+    apr_status_t rv;
+
+    if (!value || !number(value, APR_INT64_MIN, APR_INT64_MAX, &delta))
+        return line(x, "BADARG", NULL);
+    rv = CALL(x, add, (x->r, arg, delta, &sum));
+    result(x, rv, apr_psprintf(x->r->pool, "%" APR_INT64_T_FMT, sum),
+           sum != ABSENT);
+}
+
 OP(set_timeout)
 {
     apr_int64_t n;
@@ -432,6 +450,10 @@ static void call_with_nulls(struct run *x, request_rec *r, const char *name)
     NULLS(delete, (r))
     NULLS(invalidate, (r))
     NULLS(regenerate, (r))
+    NULLS(add, (r, NULL, 1, NULL))
+    NULLS(lock, (r))
+    NULLS(trylock, (r))
+    NULLS(unlock, (r))
     line(x, "BADARG", NULL);
 }
 
@@ -702,6 +724,7 @@ static const struct {
     ROW(timeout, NONE) ROW(set_timeout, MUST) ROW(user, NONE)
     ROW(set_user, MAY) ROW(save, NONE) ROW(reload, NONE) ROW(revert, NONE)
     ROW(delete, NONE) ROW(invalidate, NONE) ROW(regenerate, NONE)
+    ROW(add, MUST | PAIR) ROW(lock, NONE) ROW(trylock, NONE) ROW(unlock, NONE)
     ROW(null, MUST) ROW(nullargs, MUST)
     ROW(note, MUST) ROW(notes, NONE) ROW(setnote, MUST | PAIR)
     ROW(unsetnote, MUST) ROW(reqheader, MUST) ROW(env, MUST)
