@@ -7,6 +7,7 @@ use super::all_servers;
 use crate::core::config::{
     Locking, Place, check as check_server_place, check_section, check_server,
 };
+use crate::core::session::secrets;
 use crate::httpd::server::{self as host, Named};
 use crate::httpd::sys;
 use crate::module::config::{place_in, server_config, server_config_mut};
@@ -65,6 +66,12 @@ pub unsafe fn check(main: *mut sys::server_rec) -> Checked {
         if unsafe { is_on(server) } {
             *scopes.entry(base.scope(config.name.as_ref())).or_default() += 1;
         }
+    }
+    // SAFETY: as the caller says.
+    if unsafe { engine_is_on(main) } {
+        let owner = host::child_owner();
+        let read = secrets::check_files(settings.secrets(), owner, host::below_root);
+        checked.add("the server", read.map(|()| Vec::new()));
     }
     if scopes.get("").is_some_and(|hosts| *hosts > 1) {
         checked.warnings.push(
