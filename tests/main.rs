@@ -1,5 +1,6 @@
 //! Tests against a real httpd. One binary, so that the harness is built once.
 
+mod config;
 mod ends;
 mod guards;
 mod harness;
