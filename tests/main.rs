@@ -1,11 +1,13 @@
 //! Tests against a real httpd. One binary, so that the harness is built once.
 
+mod c_api;
 mod config;
 mod ends;
 mod guards;
 mod harness;
 mod identity;
 mod locking;
+mod notes;
 mod restart;
 mod steps;
 mod support;

@@ -2,17 +2,17 @@
 
 use crate::core::config::Sources;
 
-/// What `Cache-Control` has to say of an answer that depends on a session; none if it says so already.
+/// What `Cache-Control` has to say of an answer that depends on a session; none if it says so
+/// already.
 ///
-/// `private, no-cache` replaces whatever was said, unless that was stricter: `private` or `no-store`.
+/// `private, no-cache` replaces whatever was said, unless that was stricter: `private` or
+/// `no-store`.
 /// With a `Set-Cookie` it must be `no-store`, since some caches keep the cookie with the page.
 pub fn control<'h>(said: impl Iterator<Item = &'h [u8]>, with_cookie: bool) -> Option<String> {
     let said: Vec<String> = said.map(|value| String::from_utf8_lossy(value).into_owned()).collect();
     let has = |wanted: &str| {
-        said.iter().flat_map(|value| value.split(',')).any(|directive| {
-            // `private="Set-Cookie"` protects one header only.
-            directive.trim().eq_ignore_ascii_case(wanted)
-        })
+        // `private="Set-Cookie"` protects one header only.
+        said.iter().any(|value| directives(value).any(|one| one.eq_ignore_ascii_case(wanted)))
     };
     match (has("no-store"), has("private"), with_cookie) {
         (true, _, _) | (_, true, false) => None,
@@ -20,6 +20,16 @@ pub fn control<'h>(said: impl Iterator<Item = &'h [u8]>, with_cookie: bool) -> O
         (false, false, false) => Some("private, no-cache".to_owned()),
         (false, false, true) => Some("private, no-cache, no-store".to_owned()),
     }
+}
+
+/// The directives of a `Cache-Control`; a comma within quotes is part of one.
+fn directives(value: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    let outside = move |c: char| {
+        quoted ^= c == '"';
+        c == ',' && !quoted
+    };
+    value.split(outside).map(str::trim)
 }
 
 /// What `Vary` has to name: each header an id may come from. None if it does so already.
@@ -49,7 +59,8 @@ mod tests {
 
     #[test]
     fn what_lets_caches_keep_the_page_is_replaced() {
-        for value in ["", "public, max-age=600", "max-age=0", "private=\"Set-Cookie\""] {
+        let quoted = "public, no-cache=\"a, private, no-store\"";
+        for value in ["", "public, max-age=600", "max-age=0", "private=\"Set-Cookie\"", quoted] {
             assert_eq!(said(value, false).as_deref(), Some("private, no-cache"), "{value}");
             assert_eq!(said(value, true).as_deref(), Some("private, no-cache, no-store"));
         }

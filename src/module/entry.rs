@@ -140,9 +140,10 @@ pub unsafe extern "C" fn mss_log_transaction(record: *mut sys::request_rec) -> c
     OK
 }
 
-/// Logs that a panic was caught and lets the request's sessions go.
-fn panicked(request: Request<'_>) {
+/// Logs that a panic was caught and ends the request's sessions: nobody can tell what state they are in,
+/// and the error page of the request must not come here to panic again.
+pub fn panicked(request: Request<'_>) {
     let text = "an error inside mod_session_store was caught; the request gets a 500";
     report::line(request, Level::Error, text);
-    guarded(|| handler::release(request), || ());
+    guarded(|| tree::close(request), || ());
 }

@@ -25,7 +25,7 @@ pub enum Verdict {
 /// handler was named: right behind this hook httpd falls back to the content type.
 pub fn insert(request: Request<'_>) {
     let known = tree::slot(request.anchor()).is_some();
-    if !known && !place_of(request).engine() {
+    if tree::is_closed(request) || (!known && !place_of(request).engine()) {
         return;
     }
     let Some(slot) = tree::slot_or_make(request) else { return };
@@ -40,6 +40,9 @@ pub fn insert(request: Request<'_>) {
 
 /// Called with each brigade that holds data, a flush or the end.
 pub fn output(request: Request<'_>) -> Verdict {
+    if tree::is_closed(request) {
+        return Verdict::PassAndLeave;
+    }
     trip(request, "filter");
     let Some(slot) = tree::slot(request.anchor()) else { return Verdict::PassAndLeave };
     let (nothing, head_sent) = match slot.tree.try_borrow() {

@@ -33,7 +33,7 @@ pub fn handle(request: Request<'_>) -> i32 {
         return DECLINED;
     }
     let Some(slot) = tree::slot_or_make(request) else { return DECLINED };
-    if slot.wrapped.replace(true) {
+    if tree::is_closed(request) || slot.wrapped.replace(true) {
         return DECLINED;
     }
     trip(request, "handler");
@@ -97,6 +97,10 @@ fn enter_inner(request: Request<'_>) -> Result<(), Failure> {
 }
 
 fn after(request: Request<'_>, slot: &Slot, result: i32) -> Result<(), Failure> {
+    if tree::is_closed(request) {
+        // A fault was caught while the handler ran; what it wanted kept is lost.
+        return Err(Failure::Phase);
+    }
     let looked = notes::end(request);
     if request.main().is_some() {
         // A subrequest: folded in, committed with the request it belongs to.
@@ -121,12 +125,16 @@ fn after(request: Request<'_>, slot: &Slot, result: i32) -> Result<(), Failure> 
 /// Commits every session of the tree and puts their cookies into the answer. Where the store is out of
 /// reach and the place says to go on, that is logged and no failure.
 pub fn commit(request: Request<'_>, stage: Stage) -> Result<(), Failure> {
-    in_tree(request, |tree, services| {
+    let mut renamed = false;
+    let committed = in_tree(request, |tree, services| {
         let mut first = Ok(());
         let point = Point { status: stage.status, more: stage.more };
         for session in tree.sessions().filter(|session| session.is_open()) {
             match session.commit(services, point) {
-                Ok(Some(line)) => answer::set_cookie(request, &line),
+                Ok(Some(line)) => {
+                    answer::set_cookie(request, &line);
+                    renamed = true;
+                }
                 Ok(None) => {}
                 Err(cause) if session.rules().goes_on_without(&cause) => {
                     report::failure(request, "committing a session", &Failure::Session(cause));
@@ -137,8 +145,12 @@ pub fn commit(request: Request<'_>, stage: Stage) -> Result<(), Failure> {
             report::notices(request, session);
         }
         first
-    })
-    .unwrap_or(Ok(()))
+    });
+    if renamed {
+        // Handlers that go on see the id that the client will have.
+        notes::refresh_all(request, notes::Pending::Stay);
+    }
+    committed.unwrap_or(Ok(()))
 }
 
 /// Lets every session of the tree go.
@@ -146,6 +158,9 @@ pub fn release(request: Request<'_>) {
     in_tree(request, |tree, services| {
         tree.sessions().for_each(|session| session.release(services));
     });
+    if let Some(anchor) = tree::slot(request.anchor()) {
+        anchor.looking.set(false);
+    }
 }
 
 /// Runs `body` with the sessions of the tree; not at all if there are none.

@@ -2,11 +2,9 @@
 
 use super::config::place_of;
 use super::process::{self, Process};
-use super::report;
 use super::tree::{self, Failure, Slot};
 use crate::core::session::notes::{Applied, Look, Offer, VALUE_PREFIX, is_ours};
 use crate::core::session::{Access, Services, Session, SessionError};
-use crate::httpd::log::Level;
 use crate::httpd::request::Request;
 
 /// Opens the session for writing and offers it to the record's handler.
@@ -82,15 +80,13 @@ pub fn look(request: Request<'_>) -> Result<Applied, Failure> {
     });
     let (applied, now) = outcome?;
     replace(request, slot, now);
-    let applied = applied.map_err(Failure::Session)?;
+    let applied = match applied {
+        // Served without a session, as the place wants it; that has been logged.
+        Err(SessionError::Absent) => return Ok(Applied::default()),
+        applied => applied.map_err(Failure::Session)?,
+    };
     if applied.refused > 0 {
-        let text = format!(
-            "{} notes or words of session-store.do make no sense and were refused: a key is 1 to 128 \
-             bytes of printable UTF-8",
-            applied.refused
-        );
-        report::line(request, Level::Error, &text);
-        return Err(Failure::Session(SessionError::Limit("what a note can say")));
+        return Err(Failure::Notes(applied.refused));
     }
     Ok(applied)
 }
@@ -116,19 +112,49 @@ pub fn end(request: Request<'_>) -> Result<Applied, Failure> {
     if let Some(anchor) = tree::slot(request.anchor()) {
         anchor.tree.borrow_mut().offered.retain(|record| *record != request.as_ptr());
     }
-    for outer in offered(request) {
-        refresh(outer);
-    }
+    refresh_all(request, Pending::Stay);
     outcome
 }
 
-/// Offers the session anew to a handler whose own changes have just been taken over.
-fn refresh(request: Request<'_>) {
+/// What becomes of notes that a handler has changed and that were not looked at yet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Pending {
+    /// They stay, and still count as changes.
+    Stay,
+    /// They are dropped.
+    Go,
+}
+
+/// Offers the session anew to a handler that runs.
+fn refresh(request: Request<'_>, pending: Pending) {
     let Some(slot) = tree::slot(request) else { return };
-    let now = tree::with(request, |session, services| Ok(of(session, services)));
-    if let Ok(now) = now {
-        replace(request, slot, now);
+    let Ok(now) = tree::with(request, |session, services| Ok(of(session, services))) else {
+        return;
+    };
+    let changed = if pending == Pending::Stay { changes(request, slot) } else { Vec::new() };
+    replace(request, slot, now);
+    for (name, value) in changed {
+        match value {
+            Some(value) => request.notes().set(&name, &value),
+            None => request.notes().unset(&name),
+        }
     }
+}
+
+/// What differs from the offer.
+fn changes(request: Request<'_>, slot: &Slot) -> Vec<(String, Option<Vec<u8>>)> {
+    let offer = slot.offer.borrow();
+    let Some(offer) = offer.as_ref() else { return Vec::new() };
+    let written = request
+        .notes()
+        .iter()
+        .filter(|(name, value)| is_ours(name) && offer.get(name) != Some(*value))
+        .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), Some(value.to_vec())));
+    let there = |name: &str| {
+        request.notes().iter().any(|(known, _)| known.eq_ignore_ascii_case(name.as_bytes()))
+    };
+    let removed = offer.iter().filter(|(name, _)| !there(name));
+    written.chain(removed.map(|(name, _)| (name.to_owned(), None))).collect()
 }
 
 /// Writes a change that came over the C interface through to the notes of every running handler.
@@ -148,8 +174,8 @@ pub fn write_through(request: Request<'_>, key: &str, value: Option<&[u8]>) {
 }
 
 /// Brings the notes of every running handler up to date after the session as a whole has changed.
-pub fn refresh_all(request: Request<'_>) {
+pub fn refresh_all(request: Request<'_>, pending: Pending) {
     if process::get().is_some_and(Process::is_ready) {
-        offered(request).into_iter().for_each(refresh);
+        offered(request).into_iter().for_each(|record| refresh(record, pending));
     }
 }

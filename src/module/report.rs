@@ -58,6 +58,14 @@ pub fn failure(request: Request<'_>, doing: &str, failure: &Failure) {
         Failure::NoProcess => {
             (Level::Error, "the module could not be set up in this child".to_owned())
         }
+        Failure::Notes(count) => (
+            Level::Error,
+            format!(
+                "{count} notes make no sense: a key is 1 to 128 bytes of printable UTF-8, a user UTF-8, \
+                 a timeout a number of seconds, and session-store.do knows revert, delete, invalidate, \
+                 regenerate, unlock"
+            ),
+        ),
         Failure::Session(cause) => (level_of(cause), cause.to_string()),
     };
     line(request, level, &format!("{doing}: {text}"));

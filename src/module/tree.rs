@@ -29,6 +29,8 @@ pub enum Failure {
     Phase,
     /// The child could not be set up; it has been logged.
     NoProcess,
+    /// This many notes say what no session can do.
+    Notes(usize),
     /// The session says no.
     Session(SessionError),
 }
@@ -50,8 +52,10 @@ pub struct Slot {
     pub named: Cell<bool>,
     /// Our filter was put into the record's chain.
     pub filtered: Cell<bool>,
-    /// The request is over.
+    /// The request is over, or a fault ended its sessions.
     pub closed: Cell<bool>,
+    /// A caller has opened the session for reading and not yet for writing: with a tree's first record.
+    pub looking: Cell<bool>,
     /// The notes its handler was offered.
     pub offer: RefCell<Option<Offer>>,
     /// The sessions of the tree: with its first record only.
@@ -133,14 +137,21 @@ unsafe extern "C" fn end_slot(record: *mut c_void) -> sys::apr_status_t {
     0
 }
 
-/// The request is being logged: its sessions are let go and none is opened any more.
+/// Whether the request has no session any more: it is being logged, or a fault was caught.
+pub fn is_closed(request: Request<'_>) -> bool {
+    slot(request.anchor()).is_some_and(|slot| slot.closed.get())
+}
+
+/// The request is being logged, or a fault was caught: its sessions are let go and none is opened any more.
 pub fn close(request: Request<'_>) {
     let anchor = request.anchor();
     match slot(anchor) {
         Some(slot) => {
             slot.closed.set(true);
             if let Ok(mut tree) = slot.tree.try_borrow_mut() {
+                let head_sent = tree.head_sent;
                 std::mem::take(&mut *tree).release();
+                tree.head_sent = head_sent;
             }
         }
         None => mark_over(anchor),

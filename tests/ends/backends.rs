@@ -1,10 +1,9 @@
 //! Handlers that cannot change a session: files, scripts, proxies. They may take as long as they like.
 
-use std::fs;
 use std::time::Duration;
 
 use crate::mpm_tests;
-use crate::support::probed::{COOKIE, ask, one_cookie_at_most, probed, records};
+use crate::support::probed::{COOKIE, Gate, ask, one_cookie_at_most, probed, records};
 use crate::support::{Builder, Mpm, Request, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -131,8 +130,7 @@ fn a_slow_script_or_backend_keeps_no_session() {
         .conf(&changed_before("/back", "ProxyPass \"http://127.0.0.1:${PORT}/wait\""))
         .conf("<Location \"/wait\">\nSetHandler probe\nSessionEngine off\n</Location>")
         .start();
-    let gate = server.root().join("run/gate");
-    let gate = gate.to_str().expect("a path");
+    let gate = Gate::of(&server);
     for path in [format!("/cgi/slow.sh?{gate}"), format!("/back?wait:{gate}")] {
         let mut visitor = server.client();
         ask(&mut visitor, "/p?set:n=1");
@@ -141,10 +139,10 @@ fn a_slow_script_or_backend_keeps_no_session() {
             ask(&mut visitor, "/c?open:read;get:n").ends_with(" 2").then_some(())
         });
         assert_eq!(ask(&mut visitor, "/p?incr:n"), "incr=SUCCESS 3", "{path}");
-        fs::write(gate, "").expect("opening the gate");
+        gate.open();
         one_cookie_at_most(&slow.response("GET").expect("an answer").expect(200));
         assert_eq!(ask(&mut visitor, "/p?get:n"), "get=SUCCESS 3", "{path}");
-        fs::remove_file(gate).expect("closing the gate");
+        gate.close();
     }
     assert_eq!(records(&server), 2);
 }
@@ -152,25 +150,24 @@ fn a_slow_script_or_backend_keeps_no_session() {
 #[test]
 fn a_suspended_request_is_committed_and_lets_go_when_its_handler_returns() {
     let server = probed().conf(A_MOMENT).start();
-    let gate = server.root().join("run/gate");
+    let gate = Gate::of(&server);
     for place in ["/p", "/c"] {
         let mut visitor = server.client();
         ask(&mut visitor, &format!("{place}?set:a=1"));
         // At once: a listener that is woken before a timer is due forgets it until something else comes.
-        let target =
-            format!("{place}?incr:a;suspend:0;wait:{};get:a;incr:b;flush;incr:b", gate.display());
+        let target = format!("{place}?incr:a;suspend:0;wait:{};get:a;incr:b;flush;incr:b", gate);
         let mut held = visitor.open(&Request::get(&target));
         wait_for("the handler's return", PATIENCE, || {
             (ask(&mut visitor, "/c?open:read;get:a").ends_with(" 2")).then_some(())
         });
         // Its own part, while the other one has not gone on.
         assert_eq!(ask(&mut visitor, &format!("{place}?incr:a")), "incr=SUCCESS 3");
-        fs::write(&gate, "").expect("opening the gate");
+        gate.open();
         let answer = held.response("GET").expect("an answer").expect(200);
         assert_eq!(answer.set_cookies().len(), 0);
         assert!(answer.text().contains("get=SUCCESS 3\nincr=SUCCESS 1\n"), "{}", answer.text());
         assert_eq!(ask(&mut visitor, "/c?get:a;get:b"), "get=SUCCESS 3\nget=SUCCESS 1");
-        fs::remove_file(&gate).expect("closing the gate");
+        gate.close();
     }
     assert_eq!(records(&server), 2);
 }

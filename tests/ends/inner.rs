@@ -99,3 +99,21 @@ fn an_include_cannot_make_a_session_once_its_page_has_begun() {
     }
     assert_eq!(records(&server), 0);
 }
+
+#[test]
+fn a_subrequest_that_cannot_change_a_session_commits_nothing() {
+    let server = probed().start();
+    for place in PLACES {
+        let mut visitor = server.client();
+        let list = "set:a=1;sub:/absent.html;set:b=1";
+        let failed = visitor.get(&format!("{place}?{list};return:500")).expect(500);
+        assert_eq!(failed.set_cookies().len(), 0);
+        assert_eq!(records(&server), 0);
+        let lines = ask(&mut visitor, &format!("{place}?{list}"));
+        assert_eq!(lines, "set=SUCCESS\nsub=SUCCESS 404\nset=SUCCESS");
+        assert_eq!(
+            ask(&mut visitor, &format!("{place}?keys;delete")),
+            "keys=SUCCESS a,b\ndelete=SUCCESS"
+        );
+    }
+}

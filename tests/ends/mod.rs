@@ -6,5 +6,7 @@
 mod answers;
 mod backends;
 mod errors;
+mod failures;
 mod inner;
+mod panics;
 mod streams;

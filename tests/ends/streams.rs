@@ -1,10 +1,9 @@
 //! Answers whose head leaves while the handler runs.
 
-use std::fs;
 use std::time::Duration;
 
 use crate::mpm_tests;
-use crate::support::probed::{COOKIE, ask, probed, records};
+use crate::support::probed::{COOKIE, Gate, ask, probed, records};
 use crate::support::{Mpm, Request, wait_for};
 
 /// Longest time until a lease ends whose request has ended.
@@ -17,10 +16,9 @@ mpm_tests!(
 
 fn a_streamed_answer_is_committed_at_its_head_and_when_its_handler_returns(mpm: Mpm) {
     let server = probed().mpm(mpm).log_level("debug").start();
-    let gate = server.root().join("run/gate");
+    let gate = Gate::of(&server);
     for place in ["/p", "/c"] {
-        let target =
-            format!("{place}?set:a=early-bird;flush;set:b=2;unset:a;wait:{}", gate.display());
+        let target = format!("{place}?set:a=early-bird;flush;set:b=2;unset:a;wait:{}", gate);
         let mut visitor = server.client();
         let mut stream = visitor.open(&Request::get(&target));
         let head = stream.head().expect("a head");
@@ -33,14 +31,14 @@ fn a_streamed_answer_is_committed_at_its_head_and_when_its_handler_returns(mpm: 
             Some("get=SUCCESS early-bird")
         );
         assert_eq!(ask(&mut looker, "/c?get:a"), "get=TIMEUP");
-        server.allow_log("refused its session");
-        fs::write(&gate, "").expect("opening the gate");
+        server.allow_log("taking a session");
+        gate.open();
         stream.body(&head).expect("a body");
         assert_eq!(
             ask(&mut visitor, &format!("{place}?keys;get:b")),
             "keys=SUCCESS b\nget=SUCCESS 2"
         );
-        fs::remove_file(&gate).expect("closing the gate");
+        gate.close();
         server.assert_no_secret(&["early-bird", visitor.jar.get(COOKIE).expect("a cookie")]);
     }
     assert_eq!(records(&server), 2);

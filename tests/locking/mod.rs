@@ -4,4 +4,5 @@ mod deaths;
 mod increments;
 mod limits;
 mod mechanisms;
+mod modes;
 mod others;

@@ -1,10 +1,12 @@
 //! Servers whose pages are lists of session operations, and what is to be seen of their sessions.
 
+use std::fmt::{self, Display, Formatter};
 use std::fs;
+use std::path::PathBuf;
 
 use super::apxs;
 use super::builder::Builder;
-use super::client::{Client, Request, Response};
+use super::client::{Client, Response};
 use super::server::Server;
 
 /// The name of the cookie.
@@ -26,14 +28,6 @@ pub fn probed() -> Builder {
 #[track_caller]
 pub fn ask(client: &mut Client, target: &str) -> String {
     let response = client.get(target).expect(200);
-    one_cookie_at_most(&response);
-    response.text().trim_end().to_owned()
-}
-
-/// As [`ask`], on a connection of its own: for what the probe does once the answer is complete.
-#[track_caller]
-pub fn ask_and_close(client: &mut Client, target: &str) -> String {
-    let response = client.send(&Request::get(target).close()).expect(200);
     one_cookie_at_most(&response);
     response.text().trim_end().to_owned()
 }
@@ -61,4 +55,30 @@ pub fn records(server: &Server) -> usize {
     let folders = folders.filter(|folder| folder.file_name().len() == 2);
     let files = folders.flat_map(|folder| fs::read_dir(folder.path()).expect("reading a folder"));
     files.flatten().filter(|file| file.path().is_file()).count()
+}
+
+/// A file that a list waits for.
+pub struct Gate(PathBuf);
+
+impl Gate {
+    /// A closed one; its path is what it displays as.
+    pub fn of(server: &Server) -> Gate {
+        Gate(server.root().join("run/gate"))
+    }
+
+    /// Lets lists go on.
+    pub fn open(&self) {
+        fs::write(&self.0, "").expect("opening the gate");
+    }
+
+    /// Makes the next list wait again.
+    pub fn close(&self) {
+        fs::remove_file(&self.0).expect("closing the gate");
+    }
+}
+
+impl Display for Gate {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.0.display().fmt(f)
+    }
 }

@@ -1,5 +1,6 @@
 //! Counters that no parallel request can spoil.
 
+use super::change::size_of;
 use super::error::SessionError;
 use super::record::{Kind, Record};
 use super::state::{Services, Session};
@@ -70,9 +71,9 @@ impl Session {
         key: &Key,
         delta: i64,
     ) -> Result<(i64, Record), SessionError> {
-        let sum = sum(found.values.get(key), delta)?;
+        let (sum, before) = (sum(found.values.get(key), delta)?, size_of(&found));
         found.values.set(key, sum.to_string().into_bytes());
-        self.fits(found.bytes(), found.values.len())?;
+        self.fits(before, size_of(&found))?;
         Ok((sum, found))
     }
 

@@ -1,20 +1,9 @@
 //! Writing back what a request made of its session.
 
-use std::time::Duration;
-
-use super::candidates::Source;
 use super::error::SessionError;
-use super::record::{Kind, Record};
-use super::state::{Base, Notice, Phase, Services, Session};
+use super::state::{Notice, Phase, Services, Session};
 use crate::core::clock::Time;
-use crate::core::config::{Locking, MaxAge};
-use crate::core::store::{Merge, StoreError, StoreKey, Visit};
-
-/// Longest life of a session that was emptied where no lease says that nobody fills it again.
-const EMPTY_LIFE: Duration = Duration::from_secs(300);
-
-/// Most times a merge follows a session to its new id.
-const MERGE_HOPS: usize = 3;
+use crate::core::store::{StoreError, StoreKey, Visit};
 
 /// Where a request stands when its session is committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +19,8 @@ pub type Cookie = Option<String>;
 
 impl Session {
     /// Writes back what was changed, ends what was ended, records the visit. To be called at each
-    /// point of the way of a request where the answer allows it; [`Session::release`] follows the last.
+    /// point of the way of a request where the answer allows it; [`Session::release`] follows the
+    /// last.
     pub fn commit(&mut self, services: &Services<'_>, at: Point) -> Result<Cookie, SessionError> {
         match self.phase {
             Phase::Closed | Phase::Absent => return Ok(None),
@@ -41,26 +31,12 @@ impl Session {
             self.regenerate = false;
             self.drop_changes();
         }
-        let ended = self.delete_doomed(services)?;
-        let Some(base) = &self.base else {
-            return if self.view.is_empty() {
-                Ok(ended.then(|| self.clear_cookie()).flatten())
-            } else {
-                self.create(services, at.more)
-            };
-        };
-        let new_user = self.view.user != base.record.user;
-        if new_user || self.regenerate {
-            return self.renew(services, !new_user, at.more);
+        self.delete_doomed(services)?;
+        match &self.base {
+            Some(_) => self.commit_found(services, at.more),
+            None if self.view.is_empty() => Ok(self.end_of_cookie()),
+            None => self.create(services, at.more),
         }
-        if self.view.is_empty() && !base.record.is_empty() {
-            return self.emptied(services);
-        }
-        if self.is_changed() {
-            self.write(services)?;
-            return Ok(if self.base.is_some() { self.sent_again(services, true) } else { None });
-        }
-        self.record_visit(services)
     }
 
     /// Commits now, whatever becomes of the answer.
@@ -75,6 +51,42 @@ impl Session {
         Ok(cookie)
     }
 
+    fn commit_found(
+        &mut self,
+        services: &Services<'_>,
+        more: bool,
+    ) -> Result<Cookie, SessionError> {
+        let Some(base) = &self.base else { return Ok(None) };
+        let new_user = self.view.user != base.record.user;
+        // Under a lease nobody else can be filling the session.
+        if self.view.is_empty() && !base.record.is_empty() && self.is_exclusive(services)? {
+            return self.delete_emptied(services);
+        }
+        if !new_user && !self.regenerate {
+            return self.keep(services);
+        }
+        if !self.head_sent {
+            return self.renew(services, new_user, more);
+        }
+        // No cookie can say the new id. Without one the user must not change, and what was set for
+        // that user is dropped with the change; other values stand on their own.
+        self.regenerate = false;
+        if new_user {
+            self.drop_changes();
+        }
+        self.keep(services)?;
+        Err(SessionError::HeadSent)
+    }
+
+    /// Stores the session under the id it has.
+    pub(super) fn keep(&mut self, services: &Services<'_>) -> Result<Cookie, SessionError> {
+        if !self.is_changed() {
+            return self.record_visit(services);
+        }
+        let alone = self.write(services)?;
+        Ok(self.sent_again(services, true, alone))
+    }
+
     fn is_changed(&self) -> bool {
         self.base.as_ref().is_some_and(|base| {
             let stored = &base.record;
@@ -85,233 +97,83 @@ impl Session {
         })
     }
 
-    /// True if a record was to go.
-    fn delete_doomed(&mut self, services: &Services<'_>) -> Result<bool, SessionError> {
-        let Some(doomed) = self.doomed.take() else { return Ok(false) };
-        let (key, incarnation) = (doomed.base.key, doomed.base.record.incarnation);
-        match services.store.delete(&key, Some(incarnation)) {
-            Ok(_) | Err(StoreError::Gone) => {}
-            Err(cause) => {
-                self.doomed = Some(doomed);
-                return Err(cause.into());
-            }
-        }
-        // A cookie that is not set again names nothing any more.
-        if !doomed.keep_id || self.view.is_empty() {
-            self.forget_id();
-        }
-        Ok(true)
-    }
-
-    /// The last key, the user and all tokens went. Under a lease nobody else can be filling the session.
-    fn emptied(&mut self, services: &Services<'_>) -> Result<Cookie, SessionError> {
-        let exclusive = self.is_exclusive(services)?;
-        let Some(base) = &self.base else { return Ok(None) };
-        if !exclusive {
-            self.write(services)?;
-            return Ok(None);
-        }
-        services.store.delete(&base.key, Some(base.record.incarnation))?;
-        self.base = None;
-        self.forget_id();
-        self.fresh = true;
-        Ok(self.clear_cookie())
-    }
-
-    /// Replaces the record: at once under a lease that is still ours, else merged into what is stored.
-    fn write(&mut self, services: &Services<'_>) -> Result<(), SessionError> {
+    /// Replaces the record: at once under a lease that is still ours, else merged into what is
+    /// stored. True if it was the former.
+    fn write(&mut self, services: &Services<'_>) -> Result<bool, SessionError> {
         let now = services.clock.now();
-        let exclusive = self.is_exclusive(services)?;
-        let Some(base) = &mut self.base else { return Ok(()) };
-        if !self.rules.writable(base.record.deadline, now) {
-            self.gone();
-            return Ok(());
+        let alone = self.is_exclusive(services)? && self.is_writable(now);
+        if !alone {
+            return self.merge(services).map(|()| false);
         }
-        self.view.accessed = now.max(base.record.accessed);
-        self.view.deadline = self.view.accessed.after(self.rules.timeout_of(self.view.timeout));
-        if !exclusive || self.rules.shared_writes {
-            return self.merge(services);
-        }
+        let Some(base) = &mut self.base else { return Ok(false) };
+        self.rules.visit(&mut self.view, base.record.accessed, now);
         match services.store.update(&base.key, std::mem::take(&mut base.held), &self.view) {
             Ok(held) => {
                 base.held = held;
                 base.record = self.view.clone();
                 self.touched.clear();
-                Ok(())
+                Ok(true)
             }
             Err(StoreError::Gone) => {
                 self.gone();
-                Ok(())
+                Ok(false)
             }
             Err(cause) => Err(cause.into()),
         }
     }
 
-    /// Applies the keys this request changed to the record as it is now, under the new id if it got one.
-    fn merge(&mut self, services: &Services<'_>) -> Result<(), SessionError> {
-        for _ in 0..MERGE_HOPS {
-            let Some(base) = &self.base else { return Ok(()) };
-            let (mut outcome, mut target, mut met) = (Ok(None), None, false);
-            let merged = services.store.merge(&base.key, base.record.incarnation, &mut |found| {
-                if let Kind::Alias { target: to, .. } = found.kind {
-                    target = Some(StoreKey::from_bytes(to));
-                    return Merge::Keep;
-                }
-                met = found.values != base.record.values;
-                let record = self.merged(found, base);
-                match self.fits(record.bytes(), record.values.len()) {
-                    Ok(()) => {
-                        outcome = Ok(Some(record.clone()));
-                        Merge::Write(Box::new(record))
-                    }
-                    Err(limit) => {
-                        outcome = Err(limit);
-                        Merge::Keep
-                    }
-                }
-            });
-            match (merged, target) {
-                (Err(StoreError::Gone), _) => {
-                    self.gone();
-                    return Ok(());
-                }
-                (Err(cause), _) => return Err(cause.into()),
-                (Ok(()), Some(target)) => self.move_base(target),
-                (Ok(()), None) => {
-                    if met {
-                        services.leases.count_merged();
-                    }
-                    return outcome.map(|record| self.merged_is_stored(record));
-                }
-            }
-        }
-        self.gone();
-        Ok(())
-    }
-
-    pub(super) fn move_base(&mut self, target: StoreKey) {
-        if let Some(base) = &mut self.base {
-            base.key = target;
-            base.alias = true;
-        }
-    }
-
-    fn merged_is_stored(&mut self, record: Option<Record>) {
-        if let (Some(base), Some(record)) = (&mut self.base, record) {
-            base.held = Default::default();
-            self.view = record.clone();
-            base.record = record;
-            self.touched.clear();
-        }
-    }
-
-    /// `found` with this request's changes: those keys only, or everything where the last record wins.
-    fn merged(&self, mut found: Record, base: &Base) -> Record {
-        let visit = self.view.accessed.max(found.accessed);
-        if self.rules.locking == Locking::Off {
-            found = Record { created: found.created, ..self.view.clone() };
-        } else {
-            for key in &self.touched {
-                match self.view.values.get(key) {
-                    Some(value) => found.values.set(key, value.to_vec()),
-                    None => {
-                        found.values.remove(key);
-                    }
-                }
-            }
-            if self.view.timeout != base.record.timeout {
-                found.timeout = self.view.timeout;
-            }
-        }
-        found.accessed = visit;
-        let timeout = self.rules.timeout_of(found.timeout);
-        let life = if found.is_empty() { timeout.min(EMPTY_LIFE) } else { timeout };
-        found.deadline = visit.after(life);
-        found
-    }
-
-    /// The record vanished or was replaced: what this request changed is dropped, nothing is revived.
-    pub(super) fn gone(&mut self) {
-        if let Some(base) = self.base.take() {
-            self.notices.push(Notice::ChangesDropped(base.key));
-        }
-        self.forget_id();
-        self.fresh = true;
-        self.drop_changes();
+    /// Whether the session, as far as this request knows, may still be written.
+    pub(super) fn is_writable(&self, now: Time) -> bool {
+        self.base.as_ref().is_some_and(|base| self.rules.writable(base.record.deadline, now))
     }
 
     /// Whether a lease of ours keeps every other writer away until the commit is done.
     pub(super) fn is_exclusive(&mut self, services: &Services<'_>) -> Result<bool, SessionError> {
-        let (Some((key, lease)), Some(base)) = (&self.lease, &self.base) else { return Ok(false) };
-        if *key != base.key {
+        let Some(key) = self.base.as_ref().map(|base| base.key) else { return Ok(false) };
+        self.holds(services, key)
+    }
+
+    /// The same for any key. Where some places write without a lease, a lease keeps nobody away.
+    pub(super) fn holds(
+        &mut self,
+        services: &Services<'_>,
+        key: StoreKey,
+    ) -> Result<bool, SessionError> {
+        let Some((_, lease)) = self.lease.as_ref().filter(|(held, _)| *held == key) else {
             return Ok(false);
-        }
+        };
         if services.leases.confirm(lease).map_err(StoreError::Mutex)? {
-            return Ok(true);
+            return Ok(!self.rules.shared_writes);
         }
-        self.notices.push(Notice::LeaseLost(base.key));
+        self.notices.push(Notice::LeaseLost(key));
         self.lease = None;
         Ok(false)
     }
 
-    /// Records a visit that changed nothing, if it is time to.
+    /// Records a visit that changed nothing, if it is time to. A session that ended while the
+    /// request ran is not brought back by that.
     fn record_visit(&mut self, services: &Services<'_>) -> Result<Cookie, SessionError> {
         let now = services.clock.now();
-        let Some(base) = &mut self.base else { return Ok(None) };
+        let Some(base) = &self.base else { return Ok(None) };
         let stored = &base.record;
-        if stored.is_empty() || !self.rules.touch_due(stored.accessed, stored.timeout, now) {
-            return Ok(self.sent_again(services, false));
+        let late = !self.rules.writable(stored.deadline, now);
+        if late || stored.is_empty() || !self.rules.touch_due(stored.accessed, stored.timeout, now)
+        {
+            return Ok(self.sent_again(services, false, false));
         }
-        let visit = Visit { accessed: now, deadline: self.deadline(now) };
+        let deadline = now.after(self.rules.timeout_of(stored.timeout));
+        let visit = Visit { accessed: now, deadline };
         let Some(base) = &mut self.base else { return Ok(None) };
         match services.store.touch(&base.key, &base.held, base.record.incarnation, visit) {
             Ok(()) => {
                 base.record.accessed = visit.accessed;
-                base.record.deadline = visit.deadline;
-                self.view.accessed = visit.accessed;
-                self.view.deadline = visit.deadline;
-                Ok(self.sent_again(services, true))
+                base.record.deadline = base.record.deadline.max(visit.deadline);
+                self.view.accessed = base.record.accessed;
+                self.view.deadline = base.record.deadline;
+                Ok(self.sent_again(services, true, false))
             }
-            // A visit never revives what is gone.
             Err(StoreError::Gone) => Ok(None),
             Err(cause) => Err(cause.into()),
         }
-    }
-
-    fn deadline(&self, visit: Time) -> Time {
-        visit.after(self.rules.timeout_of(self.view.timeout))
-    }
-
-    /// The cookie of a session that was found, where it is to be sent again: never for what came through
-    /// an alias or by header or query, so that a slow answer cannot put an old id over a newer one.
-    fn sent_again(&mut self, services: &Services<'_>, recorded: bool) -> Cookie {
-        let (base, place) = (self.base.as_ref()?, &self.rules.place);
-        let wanted =
-            place.id_refresh() || base.stale || (recorded && place.id_max_age() == MaxAge::Timeout);
-        if base.alias || self.source != Some(Source::Cookie) || !wanted {
-            return None;
-        }
-        self.set_cookie(services)
-    }
-
-    pub(super) fn set_cookie(&mut self, services: &Services<'_>) -> Cookie {
-        let (cookie, id) = (self.rules.cookie(self.timeout())?, self.id?);
-        if self.head_sent {
-            return None;
-        }
-        let line = cookie.set(&services.secrets.wire(&id));
-        self.has_cookie = true;
-        self.id_known = true;
-        Some(line)
-    }
-
-    /// Clears the cookie if the client has it, by its request or by an earlier commit of this answer.
-    fn clear_cookie(&mut self) -> Cookie {
-        let line = self.rules.cookie(self.timeout())?.clear();
-        if self.head_sent || !self.has_cookie {
-            return None;
-        }
-        self.has_cookie = false;
-        Some(line)
     }
 }

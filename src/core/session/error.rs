@@ -14,7 +14,7 @@ pub enum SessionError {
     Store(StoreError),
     /// The operating system has no randomness to give.
     Random(io::Error),
-    /// A limit of the place: the text names the directive.
+    /// A limit of the place, or of the store: the text names the directive, or says so.
     Limit(&'static str),
     /// Writes are refused here (`SessionLocking read`, or opened for reading).
     ReadOnly,
@@ -34,6 +34,14 @@ pub enum SessionError {
     Gone,
     /// The store is out of reach and `SessionStoreFailure` says to go on without.
     Absent,
+}
+
+impl SessionError {
+    /// Whether the store is out of reach, which `SessionStoreFailure` is about. A record that is
+    /// damaged or too large is not: the store works.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, SessionError::Store(StoreError::Io { .. } | StoreError::Mutex(_)))
+    }
 }
 
 impl fmt::Display for SessionError {
@@ -79,6 +87,9 @@ impl From<LeaseError> for SessionError {
 
 impl From<StoreError> for SessionError {
     fn from(cause: StoreError) -> SessionError {
-        SessionError::Store(cause)
+        match cause {
+            StoreError::TooLarge(_) => SessionError::Limit("what the store can hold"),
+            cause => SessionError::Store(cause),
+        }
     }
 }

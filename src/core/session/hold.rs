@@ -45,9 +45,8 @@ impl Session {
         self.kept_view = self.phase == Phase::Closed && self.searched;
     }
 
-    /// Whether it can be read as it is: it is open, or was let go by its handler, who does not have to
-    /// take it again for a look.
-    pub fn is_readable(&self) -> bool {
-        self.is_open() || self.kept_view
+    /// Whether its handler let it go, and has not taken it again.
+    pub fn was_let_go(&self) -> bool {
+        self.kept_view
     }
 }

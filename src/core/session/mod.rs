@@ -2,11 +2,16 @@
 
 mod add;
 pub mod candidates;
+mod change;
 pub mod codec;
 mod commit;
+mod cookies;
+mod ending;
 mod error;
 mod hold;
 pub mod id;
+mod leave;
+mod merge;
 pub mod notes;
 mod open;
 pub mod record;
@@ -14,6 +19,8 @@ mod renew;
 pub mod rules;
 pub mod secrets;
 mod state;
+#[cfg(test)]
+mod tests;
 pub mod values;
 pub mod wire;
 

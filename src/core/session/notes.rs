@@ -146,7 +146,8 @@ pub struct Applied {
 }
 
 impl Look {
-    /// Compares the notes as they are now with the offer. `notes` are names and values; ours are picked.
+    /// Compares the notes as they are now with the offer. `notes` are names and values; ours are
+    /// picked.
     pub fn at<'n>(offer: &Offer, notes: impl Iterator<Item = (&'n [u8], &'n [u8])>) -> Look {
         let (mut look, mut seen) = (Look::default(), Vec::new());
         for (name, value) in notes.filter(|(name, _)| is_ours(name)) {
@@ -215,9 +216,9 @@ impl Look {
         }
     }
 
-    /// Does to the session what the handler wants: revert, delete or invalidate, changes, regenerate.
-    /// Revert and invalidate drop the changes of this look. Goes on after an error and reports the
-    /// first.
+    /// Does to the session what the handler wants: revert, delete or invalidate, changes,
+    /// regenerate. Revert and invalidate drop the changes of this look. Goes on after an error and
+    /// reports the first.
     pub fn apply(self, session: &mut Session) -> Result<Applied, SessionError> {
         let mut first = Ok(());
         let mut note = |outcome: Result<(), SessionError>| {
@@ -236,8 +237,7 @@ impl Look {
         }
         if !asked(Do::Revert) && !asked(Do::Invalidate) {
             // Removals first: they make room for what comes.
-            for (key, value) in self.values.iter().filter(|(_, value)| value.is_none()) {
-                debug_assert!(value.is_none());
+            for (key, _) in self.values.iter().filter(|(_, value)| value.is_none()) {
                 note(session.unset(key).map(drop));
             }
             for (key, value) in &self.values {
@@ -253,7 +253,11 @@ impl Look {
             }
         }
         if asked(Do::Regenerate) {
-            note(forgiving(session.regenerate()));
+            // Through an old id: the session has a new one, which is what was asked for.
+            match forgiving(session.regenerate()) {
+                Err(SessionError::ThroughAlias) => {}
+                outcome => note(outcome),
+            }
         }
         let applied = Applied { unlock: asked(Do::Unlock), refused: self.refused };
         first.map(|()| applied)

@@ -3,12 +3,13 @@
 use super::candidates::{Candidate, Reason};
 use super::error::SessionError;
 use super::record::Kind;
-use super::state::{Access, Base, Notice, Phase, Services, Session, blank};
+use super::state::{Access, Base, Notice, Phase, Services, Session};
 use crate::core::config::{Locking, StoreFailure};
 use crate::core::lock::Lease;
 use crate::core::store::{Loaded, StoreError, StoreKey};
 
-/// Most aliases followed for one id: a session may get a new id twice while an old one still counts.
+/// Most aliases followed for one id: a session may get a new id twice while an old one still
+/// counts.
 const ALIAS_HOPS: usize = 2;
 
 /// A session that was found under a key, or under the key its alias names.
@@ -36,13 +37,7 @@ impl Session {
                 self.kept_view = false;
                 self.phase = if write { Phase::Writing } else { Phase::Reading };
             }
-            Err(SessionError::Store(cause))
-                if self.rules.place.store_failure() == StoreFailure::Ignore =>
-            {
-                self.notices.push(Notice::StoreAbsent(cause.to_string()));
-                self.phase = Phase::Absent;
-            }
-            Err(cause) => return Err(cause),
+            Err(cause) => self.do_without(cause)?,
         }
         Ok(())
     }
@@ -58,35 +53,43 @@ impl Session {
         Ok(())
     }
 
-    /// Reads the session again; changes that were not saved are dropped.
+    /// Goes on without the store where the place says so: with what was loaded, or with nothing.
+    fn do_without(&mut self, cause: SessionError) -> Result<(), SessionError> {
+        match self.rules.place.store_failure() {
+            StoreFailure::Ignore if cause.is_outage() => {
+                self.start_anew(self.reason);
+                self.phase = Phase::Absent;
+            }
+            // Opened for writing after a look: what that found is served, and writes are refused.
+            StoreFailure::Readonly if cause.is_outage() && self.phase == Phase::Reading => {}
+            _ => return Err(cause),
+        }
+        self.notices.push(Notice::StoreAbsent(cause.to_string()));
+        Ok(())
+    }
+
+    /// Reads the session again; what was done and not saved is taken back first.
     pub fn reload(&mut self, services: &Services<'_>) -> Result<(), SessionError> {
         if self.phase == Phase::Absent {
             return Err(SessionError::Absent);
         }
-        if self.base.is_none() {
-            self.drop_changes();
-            return Ok(());
-        }
+        self.undo();
         let lease = self.lease.take();
         let again = self.reenter(services, false);
         self.lease = lease;
         again
     }
 
-    /// Ends the lease and forgets what was not committed. The session can be opened again; it is then
-    /// read anew.
+    /// Ends the lease and forgets what was not committed. The session can be opened again; it is
+    /// then read anew.
     pub fn release(&mut self, services: &Services<'_>) {
         self.end_lease(services);
-        if let Some(doomed) = self.doomed.take() {
-            self.base = Some(doomed.base);
-        }
+        self.undo();
+        self.locks = 0;
+        self.kept_view = false;
         if let Some(base) = &mut self.base {
             base.held = Default::default();
         }
-        self.regenerate = false;
-        self.locks = 0;
-        self.kept_view = false;
-        self.drop_changes();
         if self.phase != Phase::Absent {
             self.phase = Phase::Closed;
         }
@@ -107,10 +110,11 @@ impl Session {
     /// Reads a session again that this request found or made before.
     fn reenter(&mut self, services: &Services<'_>, lease: bool) -> Result<(), SessionError> {
         let Some(mut base) = self.base.take() else { return Ok(()) };
+        let (incarnation, user) = (base.record.incarnation, &base.record.user);
         match self.follow(services, base.key, lease) {
             Ok(Ok(found))
-                if found.loaded.record.incarnation == base.record.incarnation
-                    && found.loaded.record.user == base.record.user =>
+                if found.loaded.record.incarnation == incarnation
+                    && found.loaded.record.user == *user =>
             {
                 base.key = found.key;
                 base.alias |= found.alias;
@@ -119,13 +123,9 @@ impl Session {
                 self.adopt(base, None);
                 Ok(())
             }
-            Ok(_) => {
+            Ok(other) => {
                 self.end_lease(services);
-                self.forget_id();
-                self.fresh = true;
-                self.reason = Reason::Unknown;
-                self.view = blank();
-                self.touched.clear();
+                self.start_anew(other.err().unwrap_or(Reason::Unknown));
                 Ok(())
             }
             Err(cause) => {
@@ -171,6 +171,8 @@ impl Session {
         mut key: StoreKey,
         lease: bool,
     ) -> Result<Result<Found, Reason>, SessionError> {
+        // An alias leads to the session it was made for, not to one that took its place.
+        let mut expected = None;
         for hop in 0..=ALIAS_HOPS {
             if lease {
                 self.end_lease(services);
@@ -178,12 +180,16 @@ impl Session {
                 self.lease = Some((key, taken));
             }
             let reason = match self.look(services, &key) {
+                Ok(Ok(Loaded { record, .. }))
+                    if expected.is_some_and(|expected| expected != record.incarnation) =>
+                {
+                    Reason::Unknown
+                }
                 Ok(Ok(loaded)) => match loaded.record.kind {
-                    Kind::Session => {
-                        return Ok(Ok(Found { key, loaded, alias: hop > 0 }));
-                    }
+                    Kind::Session => return Ok(Ok(Found { key, loaded, alias: hop > 0 })),
                     Kind::Alias { target, .. } => {
                         key = StoreKey::from_bytes(target);
+                        expected = Some(loaded.record.incarnation);
                         continue;
                     }
                 },
@@ -216,18 +222,7 @@ impl Session {
         key: &StoreKey,
     ) -> Result<Result<Loaded, Reason>, SessionError> {
         match services.store.load(key) {
-            Ok(None) => Ok(Err(Reason::Unknown)),
-            Ok(Some(loaded)) => {
-                let (record, now) = (&loaded.record, services.clock.now());
-                let over = match record.kind {
-                    Kind::Session => {
-                        self.rules.expired(record.created, record.accessed, record.timeout, now)
-                            || (record.is_empty() && now > record.deadline)
-                    }
-                    Kind::Alias { until, .. } => now > until,
-                };
-                Ok(if over { Err(Reason::Expired) } else { Ok(loaded) })
-            }
+            Ok(found) => Ok(self.judge(services, found)),
             Err(StoreError::Newer(format)) => {
                 self.notices.push(Notice::Newer(format));
                 Ok(Err(Reason::Unknown))
@@ -235,11 +230,29 @@ impl Session {
             Err(StoreError::Corrupt) if self.rules.place.invalidate_corrupt() => {
                 if services.store.quarantine(key)? {
                     self.notices.push(Notice::Corrupt(*key));
+                    return Ok(Err(Reason::Corrupt));
                 }
-                Ok(Err(Reason::Corrupt))
+                // Somebody else moved it aside, or wrote it anew meanwhile.
+                match services.store.load(key) {
+                    Ok(Some(found)) => Ok(self.judge(services, Some(found))),
+                    Ok(None) | Err(StoreError::Corrupt) => Ok(Err(Reason::Corrupt)),
+                    Err(cause) => Err(cause.into()),
+                }
             }
             Err(cause) => Err(cause.into()),
         }
+    }
+
+    fn judge(&self, services: &Services<'_>, found: Option<Loaded>) -> Result<Loaded, Reason> {
+        let (loaded, now) = (found.ok_or(Reason::Unknown)?, services.clock.now());
+        let record = &loaded.record;
+        let idle = |own| self.rules.expired(record.created, record.accessed, own, now);
+        let over = match record.kind {
+            // The deadline, set by the place of the last visit, counts as well: cleanup goes by it.
+            Kind::Session => now > record.deadline || idle(record.timeout),
+            Kind::Alias { until, .. } => now > until,
+        };
+        if over { Err(Reason::Expired) } else { Ok(loaded) }
     }
 
     pub(super) fn end_lease(&mut self, services: &Services<'_>) {

@@ -1,16 +1,19 @@
 //! New records: a session that is made, and one that gets a new id.
 
+use std::time::Duration;
+
 use sha2::{Digest, Sha256};
 
-use super::candidates::Source;
+use super::candidates::{Reason, Source};
 use super::commit::Cookie;
 use super::error::SessionError;
 use super::id::SessionId;
-use super::record::{Kind, Record};
-use super::state::{Base, Services, Session, blank};
+use super::leave::{Left, Move};
+use super::record::Record;
+use super::state::{Base, Notice, Services, Session};
 use crate::core::config::Locking;
-use crate::core::lock::Wait;
-use crate::core::store::{Held, Merge, StoreError, StoreKey};
+use crate::core::lock::{Lease, Wait};
+use crate::core::store::{Held, StoreError, StoreKey};
 
 impl Session {
     /// Makes the record of a session that has something to keep for the first time.
@@ -19,131 +22,142 @@ impl Session {
         services: &Services<'_>,
         more: bool,
     ) -> Result<Cookie, SessionError> {
-        let known = self.id_known;
-        if self.head_sent && !known {
+        let login = self.view.user.is_some();
+        if self.head_sent && (login || !self.is_told()) {
             self.drop_changes();
             return Err(SessionError::HeadSent);
         }
-        let now = services.clock.now();
+        if login && self.name.known {
+            // Deleted and logged in: who knew the id before must not know the user's.
+            self.forget_id();
+        }
+        let told = self.is_told();
         let id = self.reserve_id(services)?;
+        let key = StoreKey::new(&self.rules.scope, id.as_bytes());
+        self.prepare(services)?;
+        let ahead = self.lease_ahead(services, key, more);
+        match services.store.create(&key, &self.view) {
+            Ok(()) => {
+                self.stands_under(services, key, self.view.clone(), ahead);
+                Ok(if told { None } else { self.set_cookie(services) })
+            }
+            Err(cause) => {
+                give_back(services, ahead);
+                self.not_created(key, cause).map(|()| None)
+            }
+        }
+    }
+
+    /// Deleted by this request and made again by another one: that stands.
+    fn not_created(&mut self, key: StoreKey, cause: StoreError) -> Result<(), SessionError> {
+        if !self.name.known || !matches!(cause, StoreError::Exists) {
+            return Err(cause.into());
+        }
+        self.notices.push(Notice::ChangesDropped(key));
+        self.ended = false;
+        self.start_anew(Reason::Unknown);
+        Ok(())
+    }
+
+    fn prepare(&mut self, services: &Services<'_>) -> Result<(), SessionError> {
+        let now = services.clock.now();
         let scope = Sha256::digest(self.rules.scope.as_bytes());
         self.view.incarnation = random_u64(services)?;
         self.view.scope.copy_from_slice(&scope[..8]);
         self.view.client = self.client.to_string();
         self.view.created = now;
-        self.view.accessed = now;
-        self.view.deadline = now.after(self.rules.timeout_of(self.view.timeout));
-        let key = StoreKey::new(&self.rules.scope, id.as_bytes());
-        services.store.create(&key, &self.view)?;
-        self.base = Some(Base {
-            key,
-            record: self.view.clone(),
-            held: Held::default(),
-            alias: false,
-            stale: false,
-        });
-        self.touched.clear();
-        self.follow_lease(services, key, more);
-        Ok(if known { None } else { self.set_cookie(services) })
+        self.rules.visit(&mut self.view, now, now);
+        Ok(())
     }
 
-    /// Gives the session a new id. The new record is made first, then the old one becomes an alias (same
-    /// user) or goes (another user: whoever planted the old id gets nothing). A crash in between leaves
-    /// the old session as it was.
+    /// Gives the session a new id. The new record is made first, then the old one becomes an alias
+    /// (same user) or goes (another user: whoever planted the old id gets nothing). A crash in
+    /// between leaves the old session as it was, beside a record that nobody knows of.
     pub(super) fn renew(
         &mut self,
         services: &Services<'_>,
-        same_user: bool,
+        new_user: bool,
         more: bool,
     ) -> Result<Cookie, SessionError> {
-        let Some(old) = &self.base else { return Ok(None) };
-        if self.head_sent || old.alias {
-            let refused =
-                if old.alias { SessionError::ThroughAlias } else { SessionError::HeadSent };
-            self.drop_changes();
-            return Err(refused);
-        }
-        let now = services.clock.now();
+        let alone = self.is_exclusive(services)? && self.is_writable(services.clock.now());
         let id = SessionId::generate(services.random).map_err(SessionError::Random)?;
-        let key = StoreKey::new(&self.rules.scope, id.as_bytes());
-        let mut record = self.view.clone();
-        if !same_user {
-            record.incarnation = random_u64(services)?;
+        let to = StoreKey::new(&self.rules.scope, id.as_bytes());
+        let random = random_u64(services)?;
+        let Some(mut base) = self.base.take() else { return Ok(None) };
+        let incarnation = if new_user { random } else { base.record.incarnation };
+        // Before others can find the way to the new record, so that none of them comes in between.
+        let ahead = self.lease_ahead(services, to, more);
+        let wanted = Move { to, incarnation, new_user, alone };
+        let left = self.move_base_to(services, &mut base, &wanted);
+        self.base = Some(base);
+        if let Ok(Left::Behind(record)) = left {
+            self.name.id = Some(id);
+            self.stands_under(services, to, record, ahead);
+            let by_cookie = self.name.source.is_none_or(|source| source == Source::Cookie);
+            return Ok(if by_cookie { self.set_cookie(services) } else { None });
         }
-        record.accessed = now;
-        record.deadline = now.after(self.rules.timeout_of(record.timeout));
-        services.store.create(&key, &record)?;
-        let grace = same_user && !self.rules.place.regenerate_grace().is_zero();
-        let left = if grace { self.leave_alias(services, key) } else { self.remove_old(services) };
-        if let Err(cause) = left {
-            // The old record stands; the new one must not stay beside it.
-            services.store.delete(&key, Some(record.incarnation))?;
-            if matches!(cause, SessionError::Gone) {
+        give_back(services, ahead);
+        match left? {
+            Left::Elsewhere(target) => self.second_to_renew(services, target, new_user),
+            Left::Behind(_) | Left::Gone => {
                 self.gone();
-                return Ok(None);
+                Ok(None)
             }
-            return Err(cause);
         }
-        self.view = record.clone();
-        self.base = Some(Base { key, record, held: Held::default(), alias: false, stale: false });
-        self.id = Some(id);
+    }
+
+    /// Another request was faster: one new id is enough, and through an old one the user does not
+    /// change.
+    fn second_to_renew(
+        &mut self,
+        services: &Services<'_>,
+        target: StoreKey,
+        new_user: bool,
+    ) -> Result<Cookie, SessionError> {
+        self.move_base(target);
         self.regenerate = false;
+        if new_user {
+            self.drop_changes();
+            return Err(SessionError::ThroughAlias);
+        }
+        self.keep(services)
+    }
+
+    /// The session is now what was stored under `key`, and its lease the one taken for that.
+    fn stands_under(
+        &mut self,
+        services: &Services<'_>,
+        key: StoreKey,
+        record: Record,
+        ahead: Option<Lease>,
+    ) {
+        self.view = record.clone();
+        let held = Held::default();
+        self.base = Some(Base { key, record, held, alias: false, stale: false });
+        self.regenerate = false;
+        self.ended = false;
         self.touched.clear();
-        self.follow_lease(services, key, more);
-        let by_cookie = self.source.is_none_or(|source| source == Source::Cookie);
-        Ok(if by_cookie { self.set_cookie(services) } else { None })
-    }
-
-    /// Replaces the old record by the way to the new one.
-    fn leave_alias(&mut self, services: &Services<'_>, to: StoreKey) -> Result<(), SessionError> {
-        let exclusive = self.is_exclusive(services)? && !self.rules.shared_writes;
-        let Some(old) = &mut self.base else { return Ok(()) };
-        let until = services.clock.now().after(self.rules.place.regenerate_grace());
-        let alias = Record {
-            kind: Kind::Alias { target: *to.as_bytes(), until },
-            incarnation: old.record.incarnation,
-            scope: old.record.scope,
-            created: old.record.created,
-            accessed: old.record.accessed,
-            deadline: until,
-            ..blank()
-        };
-        let written = if exclusive {
-            services.store.update(&old.key, std::mem::take(&mut old.held), &alias).map(drop)
-        } else {
-            let mut alias = Some(alias);
-            services.store.merge(&old.key, old.record.incarnation, &mut |_| match alias.take() {
-                Some(alias) => Merge::Write(Box::new(alias)),
-                None => Merge::Keep,
-            })
-        };
-        match written {
-            Ok(()) => Ok(()),
-            Err(StoreError::Gone) => Err(SessionError::Gone),
-            Err(cause) => Err(cause.into()),
+        if self.lease.as_ref().is_none_or(|(held, _)| *held != key) {
+            self.end_lease(services);
+            self.lease = ahead.map(|lease| (key, lease));
         }
     }
 
-    fn remove_old(&mut self, services: &Services<'_>) -> Result<(), SessionError> {
-        let Some(old) = &self.base else { return Ok(()) };
-        match services.store.delete(&old.key, Some(old.record.incarnation)) {
-            Ok(true) => Ok(()),
-            Ok(false) | Err(StoreError::Gone) => Err(SessionError::Gone),
-            Err(cause) => Err(cause.into()),
+    /// The lease of a key that nobody knows yet, if the handler goes on: there is nothing to wait
+    /// for. Should it fail all the same, the next commit merges.
+    fn lease_ahead(&self, services: &Services<'_>, key: StoreKey, more: bool) -> Option<Lease> {
+        let has_it = self.lease.as_ref().is_some_and(|(held, _)| *held == key);
+        if has_it || !more || self.rules.locking != Locking::Request {
+            return None;
         }
+        let at_once = Wait { timeout: Duration::ZERO, ..self.rules.wait };
+        services.leases.acquire(&key, &at_once).ok()
     }
+}
 
-    /// Moves the lease to a key that this request made, if its handler goes on: nobody else knows the id
-    /// yet, so there is nothing to wait for. Should it fail all the same, the next commit merges.
-    fn follow_lease(&mut self, services: &Services<'_>, key: StoreKey, more: bool) {
-        if self.lease.as_ref().is_some_and(|(held, _)| *held == key) {
-            return;
-        }
-        self.end_lease(services);
-        if more && self.rules.locking == Locking::Request {
-            let at_once = Wait { timeout: std::time::Duration::ZERO, ..self.rules.wait };
-            self.lease = services.leases.acquire(&key, &at_once).ok().map(|lease| (key, lease));
-        }
+fn give_back(services: &Services<'_>, lease: Option<Lease>) {
+    if let Some(lease) = lease {
+        services.leases.release(lease);
     }
 }
 

@@ -9,8 +9,8 @@ use crate::core::config::{Locking, MaxAge, Place, Secure, StoreFailure};
 use crate::core::cookie::SetCookie;
 use crate::core::lock::Wait;
 
-/// How long after its deadline a session that a request has in hand may still be written: half of the
-/// time that cleanup leaves it after its deadline.
+/// How long after its deadline a session that a request has in hand may still be written: half of
+/// the time that cleanup leaves it after its deadline.
 const LATE_WRITE: Duration = Duration::from_secs(120);
 
 /// What a place cannot know: the request, the server, the tree around it.
@@ -22,8 +22,8 @@ pub struct Surroundings {
     pub https: bool,
     /// How many requests the server works on at a time.
     pub workers: u32,
-    /// A place of the server writes without a lease, so that even the holder of one has to read again
-    /// before it writes.
+    /// A place of the server writes without a lease, so that even the holder of one has to read
+    /// again before it writes.
     pub shared_writes: bool,
     /// No other session of the request tree holds a lease.
     pub may_lease: bool,
@@ -105,9 +105,9 @@ impl Rules {
         })
     }
 
-    /// Whether an answer goes out although its session could not be committed: the store is out of reach
-    /// and the place does not insist on it.
+    /// Whether an answer goes out although its session could not be committed: the store is out of
+    /// reach and the place does not insist on it.
     pub fn goes_on_without(&self, cause: &SessionError) -> bool {
-        matches!(cause, SessionError::Store(_)) && self.place.store_failure() != StoreFailure::Fail
+        cause.is_outage() && self.place.store_failure() != StoreFailure::Fail
     }
 }

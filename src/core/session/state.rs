@@ -44,7 +44,8 @@ pub enum Notice {
     Corrupt(StoreKey),
     /// A record of a newer format was left alone.
     Newer(u16),
-    /// The lease was held longer than `SessionLockHold` and another request took it; this one merged.
+    /// The lease was held longer than `SessionLockHold` and another request took it; this one
+    /// merged.
     LeaseLost(StoreKey),
     /// The session was deleted or replaced meanwhile; this request's changes were dropped.
     ChangesDropped(StoreKey),
@@ -75,15 +76,28 @@ pub(super) struct Base {
     pub stale: bool,
 }
 
-/// A session that this request ended, until the store knows.
-pub(super) struct Doomed {
-    pub base: Base,
-    /// What is set later goes under the same id: `delete`, not `invalidate`.
-    pub keep_id: bool,
+/// What the client calls the session.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Naming {
+    /// The id of the session, or the one reserved for it.
+    pub id: Option<SessionId>,
+    /// Somebody may know that id: it came with the request, or went out with its answer.
+    pub known: bool,
+    /// How the client named the session; none if this request made it.
+    pub source: Option<Source>,
 }
 
-/// One session of one request tree: lazily opened, changed in memory, committed at the points where an
-/// answer allows it.
+/// A session that this request ended, until the store knows; with what brings it back until then.
+pub(super) struct Doomed {
+    pub base: Base,
+    pub name: Naming,
+    pub fresh: bool,
+    pub reason: Reason,
+    pub previous_visit: Option<Time>,
+}
+
+/// One session of one request tree: lazily opened, changed in memory, committed at the points where
+/// an answer allows it.
 pub struct Session {
     pub(super) rules: Rules,
     pub(super) candidates: Candidates,
@@ -94,12 +108,7 @@ pub struct Session {
     pub(super) lease: Option<(StoreKey, Lease)>,
     pub(super) base: Option<Base>,
     pub(super) doomed: Option<Doomed>,
-    /// The id of the session, or the one reserved for it.
-    pub(super) id: Option<SessionId>,
-    /// The client knows that id, by its request or by an answer of this tree.
-    pub(super) id_known: bool,
-    /// How the client named the session; none if this request made it.
-    pub(super) source: Option<Source>,
+    pub(super) name: Naming,
     /// The session as this request has changed it.
     pub(super) view: Record,
     /// Keys that this request set or removed since the base was read.
@@ -112,6 +121,8 @@ pub struct Session {
     pub(super) head_sent: bool,
     /// The client has a cookie of the session, by its request or by an answer of this tree.
     pub(super) has_cookie: bool,
+    /// The session was deleted or emptied, and the client has not been told yet.
+    pub(super) ended: bool,
     pub(super) fresh: bool,
     pub(super) reason: Reason,
     pub(super) previous_visit: Option<Time>,
@@ -149,9 +160,7 @@ impl Session {
             lease: None,
             base: None,
             doomed: None,
-            id: None,
-            id_known: false,
-            source: None,
+            name: Naming::default(),
             view: blank(),
             touched: Vec::new(),
             regenerate: false,
@@ -159,6 +168,7 @@ impl Session {
             kept_view: false,
             head_sent: false,
             has_cookie: false,
+            ended: false,
             fresh: true,
             previous_visit: None,
             notices: Vec::new(),
@@ -185,8 +195,8 @@ impl Session {
         self.phase == Phase::Reading
     }
 
-    /// Whether values have been read, from the store or from this request: answers are then for one
-    /// visitor only.
+    /// Whether values have been read, from the store or from this request: answers are then for
+    /// one visitor only.
     pub fn was_used(&self) -> bool {
         self.searched
     }
@@ -221,37 +231,9 @@ impl Session {
         self.rules.timeout_of(self.view.timeout)
     }
 
-    /// Sets its own idle timeout, in whole seconds; it is kept with the session.
-    pub fn set_timeout(&mut self, seconds: u32) -> Result<(), SessionError> {
-        self.may_write()?;
-        self.view.timeout = Some(seconds);
-        Ok(())
-    }
-
     /// Who is logged in.
     pub fn user(&self) -> Option<&str> {
         self.view.user.as_deref()
-    }
-
-    /// Logs `user` in, or out. A change gives the session a new id at the next commit.
-    pub fn set_user(&mut self, user: Option<&str>) -> Result<(), SessionError> {
-        self.may_write()?;
-        if self.view.user.as_deref() == user {
-            return Ok(());
-        }
-        if user.is_some_and(|name| name.is_empty() || name.chars().any(char::is_control)) {
-            return Err(SessionError::BadArgument);
-        }
-        if self.base.as_ref().is_some_and(|base| base.alias) {
-            return Err(SessionError::ThroughAlias);
-        }
-        if self.head_sent {
-            return Err(SessionError::HeadSent);
-        }
-        let old = self.view.user.as_deref().map_or(0, str::len);
-        self.fits(self.view.bytes() - old + user.map_or(0, str::len), self.view.values.len())?;
-        self.view.user = user.map(str::to_owned);
-        Ok(())
     }
 
     /// The value of `key`.
@@ -262,74 +244,6 @@ impl Session {
     /// All keys and values, in the order in which they were first set.
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &[u8])> {
         self.view.values.iter()
-    }
-
-    /// Sets `key`; past a limit the old value stays.
-    pub fn set(&mut self, key: &Key, value: &[u8]) -> Result<(), SessionError> {
-        self.may_write()?;
-        if self.base.is_none() && self.head_sent && !self.id_known {
-            return Err(SessionError::HeadSent);
-        }
-        let (old_bytes, new_keys) = match self.view.values.get(key) {
-            Some(old) => (key.as_str().len() + old.len(), 0),
-            None => (0, 1),
-        };
-        let bytes = self.view.bytes() - old_bytes + key.as_str().len() + value.len();
-        self.fits(bytes, self.view.values.len() + new_keys)?;
-        self.view.values.set(key, value.to_vec());
-        self.touch_key(key);
-        Ok(())
-    }
-
-    /// Removes `key`; false if it was not there.
-    pub fn unset(&mut self, key: &Key) -> Result<bool, SessionError> {
-        self.may_write()?;
-        let removed = self.view.values.remove(key);
-        if removed {
-            self.touch_key(key);
-        }
-        Ok(removed)
-    }
-
-    /// Back to the state at the last load or commit.
-    pub fn revert(&mut self) -> Result<(), SessionError> {
-        self.may_write()?;
-        if let Some(doomed) = self.doomed.take() {
-            self.base = Some(doomed.base);
-            self.fresh = false;
-        }
-        self.regenerate = false;
-        self.drop_changes();
-        Ok(())
-    }
-
-    /// Ends the session: the record goes. What is set later makes a new record under the same id.
-    pub fn delete(&mut self) -> Result<(), SessionError> {
-        self.end(true)
-    }
-
-    /// Ends the session: record and cookie go. What is set later makes a new session.
-    pub fn invalidate(&mut self) -> Result<(), SessionError> {
-        self.end(false)
-    }
-
-    /// Gives the session a new id at the next commit; the old one finds it for a while.
-    pub fn regenerate(&mut self) -> Result<(), SessionError> {
-        self.may_write()?;
-        match &self.base {
-            None if self.view.is_empty() => Err(SessionError::NoSession),
-            None if self.head_sent => Err(SessionError::HeadSent),
-            None => {
-                self.forget_id();
-                Ok(())
-            }
-            Some(base) if base.alias => Err(SessionError::ThroughAlias),
-            Some(_) if self.head_sent => Err(SessionError::HeadSent),
-            Some(_) => {
-                self.regenerate = true;
-                Ok(())
-            }
-        }
     }
 
     /// The id in the form that travels; reserves one if there is none yet, which is kept only if
@@ -349,29 +263,6 @@ impl Session {
         std::mem::take(&mut self.notices)
     }
 
-    fn end(&mut self, keep_id: bool) -> Result<(), SessionError> {
-        self.may_write()?;
-        match (self.base.take(), &mut self.doomed) {
-            (Some(base), _) => self.doomed = Some(Doomed { base, keep_id }),
-            (None, Some(doomed)) => doomed.keep_id &= keep_id,
-            (None, None) if self.view.is_empty() => return Err(SessionError::NoSession),
-            (None, None) => {}
-        }
-        if !keep_id {
-            self.forget_id();
-        }
-        self.fresh = true;
-        self.reason = Reason::None;
-        self.regenerate = false;
-        self.drop_changes();
-        Ok(())
-    }
-
-    pub(super) fn drop_changes(&mut self) {
-        self.view = self.base.as_ref().map_or_else(blank, |base| base.record.clone());
-        self.touched.clear();
-    }
-
     pub(super) fn may_write(&self) -> Result<(), SessionError> {
         match self.phase {
             Phase::Writing => Ok(()),
@@ -382,38 +273,31 @@ impl Session {
 
     /// The next record gets an id of its own.
     pub(super) fn forget_id(&mut self) {
-        self.id = None;
-        self.id_known = false;
-        self.source = None;
+        self.name = Naming::default();
     }
 
     pub(super) fn reserve_id(
         &mut self,
         services: &Services<'_>,
     ) -> Result<SessionId, SessionError> {
-        match self.id {
+        match self.name.id {
             Some(id) => Ok(id),
             None => {
                 let id = SessionId::generate(services.random).map_err(SessionError::Random)?;
-                Ok(*self.id.insert(id))
+                Ok(*self.name.id.insert(id))
             }
         }
     }
 
-    pub(super) fn fits(&self, bytes: usize, keys: usize) -> Result<(), SessionError> {
-        if bytes > self.rules.place.max_size() {
-            return Err(SessionError::Limit("SessionMaxSize"));
-        }
-        if keys > self.rules.place.max_keys() {
-            return Err(SessionError::Limit("SessionMaxKeys"));
-        }
-        Ok(())
-    }
-
-    fn touch_key(&mut self, key: &Key) {
-        if !self.touched.contains(key) {
-            self.touched.push(key.clone());
-        }
+    /// There is no session any more: the next record is another one.
+    pub(super) fn start_anew(&mut self, reason: Reason) {
+        self.base = None;
+        self.forget_id();
+        self.fresh = true;
+        self.reason = reason;
+        self.previous_visit = None;
+        self.regenerate = false;
+        self.drop_changes();
     }
 
     pub(super) fn adopt(&mut self, base: Base, by: Option<Candidate>) {
@@ -421,9 +305,8 @@ impl Session {
         self.touched.clear();
         self.previous_visit.get_or_insert(base.record.accessed);
         if let Some(candidate) = by {
-            self.id = Some(candidate.id);
-            self.id_known = true;
-            self.source = Some(candidate.source);
+            let Candidate { id, source, .. } = candidate;
+            self.name = Naming { id: Some(id), known: true, source: Some(source) };
             self.has_cookie |= candidate.source == Source::Cookie;
         }
         self.fresh = false;

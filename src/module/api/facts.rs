@@ -8,6 +8,7 @@ use super::{change, copied, look, place_for};
 use crate::core::clock::Time;
 use crate::core::session::{Access, Services, Session, SessionError};
 use crate::httpd::sys::{apr_interval_time_t, apr_status_t, apr_time_t, request_rec};
+use crate::module::notes::Pending;
 use crate::module::tree;
 
 /// Hands out a string or null.
@@ -164,7 +165,7 @@ pub unsafe extern "C" fn session_store_set_timeout(
     r: *mut request_rec,
     timeout: apr_interval_time_t,
 ) -> apr_status_t {
-    change(r, |session, _| {
+    change(r, Pending::Stay, |session, _| {
         let span = Duration::from_micros(u64::try_from(timeout).unwrap_or(0));
         match u32::try_from(span.as_secs()) {
             Ok(seconds) if seconds > 0 => session.set_timeout(seconds),
@@ -182,7 +183,7 @@ pub unsafe extern "C" fn session_store_set_user(
     r: *mut request_rec,
     user: *const c_char,
 ) -> apr_status_t {
-    change(r, |session, _| {
+    change(r, Pending::Stay, |session, _| {
         let name = (!user.is_null()).then(|| {
             // SAFETY: not null; the header asks for a C string.
             unsafe { CStr::from_ptr(user) }.to_str().map_err(|_| SessionError::BadArgument)

@@ -3,10 +3,11 @@
 use std::ffi::c_int;
 
 use super::status::{CODES, call, code};
-use super::{change, with};
+use super::{change, take, with};
 use crate::core::session::{Access, Services, Session, SessionError};
 use crate::httpd::sys::{SESSION_STORE_READ, SESSION_STORE_WRITE, apr_status_t, request_rec};
-use crate::module::{answer, notes, tree};
+use crate::module::notes::{self, Pending};
+use crate::module::{answer, tree};
 
 /// See the header.
 ///
@@ -20,15 +21,16 @@ pub unsafe extern "C" fn session_store_open(r: *mut request_rec, mode: c_int) ->
             Ok(SESSION_STORE_WRITE) => Access::Write,
             _ => return Err(CODES.invalid),
         };
-        let opened = tree::with(request, |session, services| {
-            let found = session.is_open() && !session.is_new();
-            session.open(services, access)?;
-            match access {
-                Access::Write if session.is_read_only() => Err(SessionError::ReadOnly),
-                Access::Write if found && session.is_new() => Err(SessionError::Gone),
-                _ => Ok(()),
+        let opened = tree::with(request, |session, services| match access {
+            Access::Read => session.open(services, Access::Read),
+            Access::Write => {
+                take(session, services)?;
+                if session.is_read_only() { Err(SessionError::ReadOnly) } else { Ok(()) }
             }
         });
+        if let (Ok(()), Some(anchor)) = (&opened, tree::slot(request.anchor())) {
+            anchor.looking.set(access == Access::Read);
+        }
         opened.map_err(|failure| code(request, &failure))
     })
 }
@@ -43,7 +45,7 @@ pub unsafe extern "C" fn session_store_save(r: *mut request_rec) -> apr_status_t
         if let Some(line) = with(request, |session, services| session.save(services))? {
             answer::set_cookie(request, &line);
         }
-        notes::refresh_all(request);
+        notes::refresh_all(request, Pending::Stay);
         Ok(())
     })
 }
@@ -54,7 +56,7 @@ pub unsafe extern "C" fn session_store_save(r: *mut request_rec) -> apr_status_t
 /// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_reload(r: *mut request_rec) -> apr_status_t {
-    change(r, |session, services| {
+    change(r, Pending::Go, |session, services| {
         let found = !session.is_new();
         session.reload(services)?;
         if found && session.is_new() { Err(SessionError::Gone) } else { Ok(()) }
@@ -67,7 +69,7 @@ pub unsafe extern "C" fn session_store_reload(r: *mut request_rec) -> apr_status
 /// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_revert(r: *mut request_rec) -> apr_status_t {
-    change(r, |session, _| session.revert())
+    change(r, Pending::Go, |session, _| session.revert())
 }
 
 /// See the header.
@@ -76,7 +78,7 @@ pub unsafe extern "C" fn session_store_revert(r: *mut request_rec) -> apr_status
 /// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_delete(r: *mut request_rec) -> apr_status_t {
-    change(r, |session, _| session.delete())
+    change(r, Pending::Stay, |session, _| session.delete())
 }
 
 /// See the header.
@@ -85,7 +87,7 @@ pub unsafe extern "C" fn session_store_delete(r: *mut request_rec) -> apr_status
 /// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_invalidate(r: *mut request_rec) -> apr_status_t {
-    change(r, |session, _| session.invalidate())
+    change(r, Pending::Go, |session, _| session.invalidate())
 }
 
 /// See the header.
@@ -94,7 +96,7 @@ pub unsafe extern "C" fn session_store_invalidate(r: *mut request_rec) -> apr_st
 /// Pointers are null or what the header asks for, in the thread that works on the request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn session_store_regenerate(r: *mut request_rec) -> apr_status_t {
-    change(r, |session, _| session.regenerate())
+    change(r, Pending::Stay, |session, _| session.regenerate())
 }
 
 /// See the header.
@@ -125,7 +127,9 @@ fn change_unopened(
 ) -> apr_status_t {
     call(r, |request| {
         let outcome = tree::with(request, body).map_err(|failure| code(request, &failure));
-        notes::refresh_all(request);
+        if outcome.is_ok() {
+            notes::refresh_all(request, Pending::Stay);
+        }
         outcome
     })
 }

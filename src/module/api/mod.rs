@@ -17,7 +17,7 @@ pub use self::life::*;
 pub use self::register::register;
 use self::status::{CODES, call, code};
 pub use self::values::*;
-use super::notes;
+use super::notes::{self, Pending};
 use super::tree;
 use crate::core::session::values::Key;
 use crate::core::session::{Access, Services, Session, SessionError};
@@ -31,29 +31,44 @@ pub extern "C" fn session_store_version() -> c_int {
     SESSION_STORE_VERSION as c_int
 }
 
+/// Opens the session as the place says; one that was seen before and is another one now is not handed
+/// over.
+fn take(session: &mut Session, services: &Services<'_>) -> Result<(), SessionError> {
+    let found = session.is_open() && !session.is_new();
+    session.open(services, Access::Write)?;
+    if found && session.is_new() { Err(SessionError::Gone) } else { Ok(()) }
+}
+
+/// Whether the caller has opened the session for a look only.
+fn is_looking(request: Request<'_>) -> bool {
+    tree::slot(request.anchor()).is_some_and(|anchor| anchor.looking.get())
+}
+
 /// Opens the session as the place says and runs `body` with it.
 fn with<T>(
     request: Request<'_>,
     body: impl FnOnce(&mut Session, &Services<'_>) -> Result<T, SessionError>,
 ) -> Result<T, apr_status_t> {
+    let looking = is_looking(request);
     let outcome = tree::with(request, |session, services| {
-        if !session.is_open() {
-            session.open(services, Access::Write)?;
+        // What was read for its id alone is taken now; what a caller wants to look at only is not.
+        if !session.is_open() || !looking {
+            take(session, services)?;
         }
         body(session, services)
     });
     outcome.map_err(|failure| code(request, &failure))
 }
 
-/// Runs `body` with a session that need not be held to be looked at: one that its handler let go is
-/// shown as it was then.
+/// As [`with`], for what only reads: a session that its handler let go is shown as it was then.
 fn look<T>(
     request: Request<'_>,
     body: impl FnOnce(&mut Session, &Services<'_>) -> Result<T, SessionError>,
 ) -> Result<T, apr_status_t> {
+    let looking = is_looking(request);
     let outcome = tree::with(request, |session, services| {
-        if !session.is_readable() {
-            session.open(services, Access::Write)?;
+        if !session.was_let_go() && (!session.is_open() || !looking) {
+            take(session, services)?;
         }
         body(session, services)
     });
@@ -64,11 +79,14 @@ fn look<T>(
 /// date.
 fn change(
     r: *mut request_rec,
+    pending: Pending,
     body: impl FnOnce(&mut Session, &Services<'_>) -> Result<(), SessionError>,
 ) -> apr_status_t {
     call(r, |request| {
         let outcome = with(request, body);
-        notes::refresh_all(request);
+        if outcome.is_ok() {
+            notes::refresh_all(request, pending);
+        }
         outcome
     })
 }

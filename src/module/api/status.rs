@@ -2,10 +2,10 @@
 
 use crate::core::session::SessionError;
 use crate::httpd::guard::{guarded, trip};
-use crate::httpd::log::Level;
 use crate::httpd::mutex::TIMEUP;
 use crate::httpd::request::Request;
 use crate::httpd::sys::{apr_status_t, request_rec};
+use crate::module::entry::panicked;
 use crate::module::report;
 use crate::module::tree::Failure;
 
@@ -37,7 +37,7 @@ pub const CODES: Codes = Codes {
     access: libc::EACCES,
     space: libc::ENOSPC,
     range: libc::ERANGE,
-    busy: libc::EBUSY,
+    busy: 70_025,
     general: 20_014,
     not_found: 70_015,
     time_up: TIMEUP,
@@ -57,7 +57,7 @@ pub fn call(
             body(request)
         },
         || {
-            report::line(request, Level::Error, "an error inside mod_session_store was caught");
+            panicked(request);
             Err(CODES.general)
         },
     );
@@ -68,7 +68,7 @@ pub fn call(
 pub fn code(request: Request<'_>, failure: &Failure) -> apr_status_t {
     let cause = match failure {
         Failure::Off => return CODES.not_implemented,
-        Failure::Phase => return CODES.invalid,
+        Failure::Phase | Failure::Notes(_) => return CODES.invalid,
         Failure::NoProcess => return CODES.general,
         Failure::Session(cause) => cause,
     };

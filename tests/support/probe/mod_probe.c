@@ -142,6 +142,7 @@ static const char *status_name(apr_pool_t *p, apr_status_t rv)
     case APR_EINVAL:   return "EINVAL";
     case APR_ENOSPC:   return "ENOSPC";
     case APR_EACCES:   return "EACCES";
+    case APR_ERANGE:   return "ERANGE";
     case APR_EBUSY:    return "EBUSY";
     case APR_TIMEUP:   return "TIMEUP";
     case APR_ENOTIMPL: return "ENOTIMPL";

@@ -1,0 +1,161 @@
+//! Leaving the record of an old id behind, so that no two of one session live.
+
+use super::ending::{way_nowhere, way_to};
+use super::error::SessionError;
+use super::record::{Kind, Record};
+use super::state::{Base, Services, Session};
+use crate::core::clock::Time;
+use crate::core::lock::LeaseError;
+use crate::core::store::{Held, Merge, StoreError, StoreKey};
+
+/// Most times the data of a session is taken over again because others wrote it while it was on its
+/// way to its new id. Each takes two writes of ours, so that more is no accident.
+const TRIES: usize = 16;
+
+/// Where a session is to go.
+pub(super) struct Move {
+    /// The key of its new record.
+    pub to: StoreKey,
+    /// The incarnation there: another one for another user.
+    pub incarnation: u64,
+    pub new_user: bool,
+    /// Nobody else writes the old record meanwhile.
+    pub alone: bool,
+}
+
+/// What became of the old record.
+pub(super) enum Left {
+    /// The way to the new record stands in its place, or nothing. This is the new one.
+    Behind(Record),
+    /// Another request has given the session a new id: its key.
+    Elsewhere(StoreKey),
+    /// It was deleted, or it is too late to write it.
+    Gone,
+}
+
+/// What the old record has become when it is to be left behind.
+enum Seen {
+    /// The new one holds all that it does.
+    Same,
+    /// Others have written it. This is what the new one has to be.
+    Changed(Record),
+    Late,
+    Alias(StoreKey),
+    Unfit(SessionError),
+}
+
+impl Session {
+    /// Makes the new record and leaves the old one behind; should that fail, the new one goes
+    /// again.
+    pub(super) fn move_base_to(
+        &self,
+        services: &Services<'_>,
+        base: &mut Base,
+        to: &Move,
+    ) -> Result<Left, SessionError> {
+        let now = services.clock.now();
+        let record = self.changed(base.record.clone(), base, now)?;
+        let mut record = Record { incarnation: to.incarnation, ..record };
+        services.store.create(&to.to, &record)?;
+        let grace = self.rules.place.regenerate_grace();
+        let way = if to.new_user || grace.is_zero() {
+            way_nowhere(&base.record)
+        } else {
+            way_to(to.to, now.after(grace), &base.record)
+        };
+        let left = if to.alone {
+            leave_alone(services, base, way, record)
+        } else {
+            self.leave_shared(services, base, way, (&to.to, &mut record))
+        };
+        if !matches!(left, Ok(Left::Behind(_))) {
+            // Nobody knows of it. Should this fail as well, it stays until it expires.
+            let _ = services.store.delete(&to.to, Some(to.incarnation));
+        }
+        left
+    }
+
+    /// While others may write the old record: it is left behind once the new one has all that it
+    /// has, what they wrote meanwhile included.
+    fn leave_shared(
+        &self,
+        services: &Services<'_>,
+        base: &Base,
+        way: Record,
+        (to, record): (&StoreKey, &mut Record),
+    ) -> Result<Left, SessionError> {
+        let (incarnation, now) = (base.record.incarnation, services.clock.now());
+        for _ in 0..TRIES {
+            let mut seen = Seen::Same;
+            let merged = services.store.merge(&base.key, incarnation, &mut |found| {
+                seen = self.compare(found, base, record, now);
+                match seen {
+                    Seen::Same => Merge::Write(Box::new(way.clone())),
+                    _ => Merge::Keep,
+                }
+            });
+            match (merged, seen) {
+                (Err(StoreError::Gone), _) | (Ok(()), Seen::Late) => return Ok(Left::Gone),
+                (Err(cause), _) => return Err(cause.into()),
+                (Ok(()), Seen::Alias(target)) => return Ok(Left::Elsewhere(target)),
+                (Ok(()), Seen::Unfit(limit)) => return Err(limit),
+                (Ok(()), Seen::Changed(newer)) => {
+                    *record = Record { incarnation: record.incarnation, ..newer };
+                    services.store.update(to, Held::default(), record)?;
+                }
+                (Ok(()), Seen::Same) => {
+                    if leads_nowhere(&way) {
+                        // It does so already; cleanup takes what this may leave.
+                        let _ = services.store.delete(&base.key, Some(incarnation));
+                    }
+                    return Ok(Left::Behind(record.clone()));
+                }
+            }
+        }
+        Err(LeaseError::TimedOut.into())
+    }
+
+    fn compare(&self, found: Record, base: &Base, made: &Record, now: Time) -> Seen {
+        if let Kind::Alias { target, .. } = found.kind {
+            return Seen::Alias(StoreKey::from_bytes(target));
+        }
+        match self.merged(found, base, now) {
+            Err(limit) => Seen::Unfit(limit),
+            Ok(None) => Seen::Late,
+            Ok(Some(wanted)) if holds_the_same(&wanted, made) => Seen::Same,
+            Ok(Some(wanted)) => Seen::Changed(wanted),
+        }
+    }
+}
+
+/// Under a lease that keeps everybody else away.
+fn leave_alone(
+    services: &Services<'_>,
+    base: &mut Base,
+    way: Record,
+    record: Record,
+) -> Result<Left, SessionError> {
+    let left = if leads_nowhere(&way) {
+        services.store.delete(&base.key, Some(way.incarnation))
+    } else {
+        let held = std::mem::take(&mut base.held);
+        services.store.update(&base.key, held, &way).map(|_| true)
+    };
+    match left {
+        Ok(true) => Ok(Left::Behind(record)),
+        Ok(false) | Err(StoreError::Gone) => Ok(Left::Gone),
+        Err(cause) => Err(cause.into()),
+    }
+}
+
+fn leads_nowhere(way: &Record) -> bool {
+    matches!(way.kind, Kind::Alias { until, .. } if until == Time::default())
+}
+
+/// Equal but for visits.
+fn holds_the_same(one: &Record, other: &Record) -> bool {
+    one.values == other.values
+        && one.user == other.user
+        && one.timeout == other.timeout
+        && one.tokens == other.tokens
+}
