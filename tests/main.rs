@@ -1,5 +1,6 @@
 //! Tests against a real httpd. One binary, so that the harness is built once.
 
+mod bad_input;
 mod c_api;
 mod config;
 mod ends;
