@@ -1,10 +1,13 @@
 //! Tests against a real httpd. One binary, so that the harness is built once.
 
+mod bad_input;
 mod c_api;
 mod caches;
+mod config;
 mod ends;
 mod guards;
 mod harness;
+mod identity;
 mod locking;
 mod notes;
 mod restart;

@@ -3,7 +3,7 @@
 use super::config::place_of;
 use super::tree::Tree;
 use crate::core::cache;
-use crate::core::config::Sources;
+use crate::core::config::{Place, Sources};
 use crate::httpd::request::Request;
 use crate::httpd::table::Table;
 
@@ -45,12 +45,16 @@ pub fn finish_head(request: Request<'_>, tree: &mut Tree) {
     if tree.timed_up && request.status() == 503 && errors.get(c"Retry-After").is_none() {
         errors.set("Retry-After", b"1");
     }
-    let place = place_of(request);
-    let used = tree.told_nothing || tree.sessions().any(|session| session.was_used());
-    if !used || !place.cache_control() {
-        return;
+    if tree.told_nothing || tree.sessions().any(|session| session.was_used()) {
+        keep_private(request, place_of(request));
     }
-    guard_caches(request, place.id_sources());
+}
+
+/// Says of an answer that it is for one visitor, where a place wants that said.
+pub fn keep_private(request: Request<'_>, place: &Place) {
+    if place.cache_control() {
+        guard_caches(request, place.id_sources());
+    }
 }
 
 fn guard_caches(request: Request<'_>, sources: &Sources) {

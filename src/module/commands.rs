@@ -126,7 +126,8 @@ fn run(
         let config = unsafe { server_config_mut(command.server) };
         row.apply(Target::Server(&mut config.settings), &words, origin)
     } else {
-        if !origin.htaccess {
+        // A server and a virtual host are judged by themselves; they have no path.
+        if !origin.htaccess && !command.path.is_null() {
             note_section(command, place);
         }
         // SAFETY: the settings of this section, made by `create_place`; nobody else uses them now.

@@ -106,6 +106,30 @@ pub unsafe fn server_config_mut<'s>(server: *const sys::server_rec) -> &'s mut S
     unsafe { &mut *config }
 }
 
+/// Gives every virtual host settings of its own. httpd makes them where a directive of ours is written,
+/// and else shows a host those of the main server: its name would be taken for the host's.
+///
+/// # Safety
+/// `main` is httpd's main server, whose virtual hosts are complete; nobody uses the settings of virtual
+/// hosts meanwhile. `pool` is the configuration's.
+pub unsafe fn separate(main: *mut sys::server_rec, pool: *mut sys::apr_pool_t) {
+    // SAFETY: as the caller says.
+    let shared = unsafe { config_in(main) };
+    // SAFETY: as the caller says.
+    for server in unsafe { servers(main) }.skip(1) {
+        // SAFETY: a live server.
+        if unsafe { config_in(server) } != shared {
+            continue;
+        }
+        // SAFETY: the configuration's pool lives as long as its servers.
+        let own = unsafe { create_server(pool, server) };
+        // SAFETY: a live server.
+        let vector = unsafe { (*server).module_config };
+        // SAFETY: a server's vector was made after our module was loaded.
+        unsafe { sys::ap_set_module_config(vector, module_record(), own) };
+    }
+}
+
 /// # Safety
 /// `server` is one of httpd's that lives.
 unsafe fn config_in(server: *const sys::server_rec) -> *mut ServerConfig {

@@ -26,13 +26,13 @@ pub unsafe extern "C" fn mss_pre_config(
 /// After it was read; also for `httpd -t`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mss_check_config(
-    _: *mut sys::apr_pool_t,
+    pool: *mut sys::apr_pool_t,
     _: *mut sys::apr_pool_t,
     _: *mut sys::apr_pool_t,
     server: *mut sys::server_rec,
 ) -> c_int {
-    // SAFETY: httpd's main server, while nobody else uses the configuration.
-    guarded(|| unsafe { lifecycle::check_config(server) }, || FAILED)
+    // SAFETY: httpd's main server and its pool, while nobody else uses the configuration.
+    guarded(|| unsafe { lifecycle::check_config(pool, server) }, || FAILED)
 }
 
 /// In the parent, before it makes children.

@@ -15,7 +15,8 @@ use crate::httpd::request::Request;
 use crate::httpd::sys;
 
 const DECLINED: i32 = sys::DECLINED;
-const OK: i32 = sys::OK as i32;
+/// The first status that is an error of the server.
+const FAILED: i32 = sys::HTTP_INTERNAL_SERVER_ERROR as i32;
 
 /// Where a record's commit stands in its request.
 #[derive(Clone, Copy)]
@@ -55,6 +56,11 @@ fn before(request: Request<'_>, slot: &Slot, engine: bool) -> Result<(), Failure
     }
     if is_passive(request, slot) {
         return let_go(request);
+    }
+    if is_alone(request) {
+        // Nobody of ours sees the answer's head; it may have left.
+        mark_head_sent(request);
+        answer::keep_private(request.answering(), place_of(request));
     }
     if engine && place_of(request).notes() {
         notes::offer(request, slot)?;
@@ -102,7 +108,7 @@ fn after(request: Request<'_>, slot: &Slot, result: i32) -> Result<(), Failure> 
         return Err(Failure::Phase);
     }
     let looked = notes::end(request);
-    if request.main().is_some() {
+    if request.main().is_some() && !is_alone(request) {
         // A subrequest: folded in, committed with the request it belongs to.
         return looked.map(drop);
     }
@@ -183,11 +189,18 @@ fn head_passed(request: Request<'_>) -> bool {
 
 /// From now on nothing can be added to the answer's head.
 pub fn mark_head_sent(request: Request<'_>) {
-    if let Some(slot) = tree::slot(request.anchor()) {
+    if let Some(slot) = tree::slot_or_make(request.anchor()) {
         let mut tree = slot.tree.borrow_mut();
         tree.head_sent = true;
         tree.sessions().for_each(|session| session.head_is_sent());
     }
+}
+
+/// A subrequest of a request whose handler does not run inside ours, for the engine is off at its place:
+/// nobody commits after this one.
+fn is_alone(request: Request<'_>) -> bool {
+    let outer = request.answering();
+    outer != request && !tree::slot(outer).is_some_and(|slot| slot.wrapped.get())
 }
 
 /// The handler cannot run: the answer is an error of ours.
@@ -198,17 +211,13 @@ fn refuse(request: Request<'_>, failure: &Failure, doing: &str) -> i32 {
 }
 
 /// The handler has run, and what it did cannot be kept. As long as nothing of its answer has left, the
-/// answer is an error instead.
+/// answer is an error instead: a redirect after a log-in that was not kept would only mislead.
 fn refuse_late(request: Request<'_>, failure: &Failure, result: i32) -> i32 {
     report::failure(request, "committing a session", failure);
     if request.main().is_some() || head_passed(request) || result == sys::SUSPENDED {
         return result;
     }
-    match result {
-        OK | DECLINED => i32::from(report::status(failure)),
-        _ if result == sys::DONE => i32::from(report::status(failure)),
-        _ => result,
-    }
+    if result >= FAILED { result } else { i32::from(report::status(failure)) }
 }
 
 /// Handlers that cannot reach notes: httpd's own for files, which serves whatever no handler was named

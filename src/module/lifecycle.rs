@@ -14,7 +14,7 @@ use std::sync::Arc;
 use self::checks::Checked;
 use self::kept::Kept;
 use super::api;
-use super::config::{server_config, server_config_mut, servers};
+use super::config::{separate, server_config, server_config_mut, servers};
 use super::process::{FilePlan, LeaseMemory, LeaseTable, Process, Processes};
 use crate::core::clock::SystemClock;
 use crate::core::session::secrets;
@@ -72,8 +72,10 @@ pub unsafe fn pre_config(pool: *mut sys::apr_pool_t) -> c_int {
 /// Judges the configuration as a whole.
 ///
 /// # Safety
-/// `main` is httpd's main server, while nobody else uses the configuration.
-pub unsafe fn check_config(main: *mut sys::server_rec) -> c_int {
+/// `main` is httpd's main server, while nobody else uses the configuration, whose pool is `pool`.
+pub unsafe fn check_config(pool: *mut sys::apr_pool_t, main: *mut sys::server_rec) -> c_int {
+    // SAFETY: as the caller says.
+    unsafe { separate(main, pool) };
     // SAFETY: as the caller says.
     let Checked { problems, warnings } = unsafe { checks::check(main) };
     if host::is_worth_telling() {

@@ -2,6 +2,7 @@
 
 use super::tree::Failure;
 use crate::core::session::{Notice, Session, SessionError};
+use crate::core::store::StoreError;
 use crate::httpd::log::{self, Level};
 use crate::httpd::request::Request;
 use crate::httpd::sys;
@@ -82,10 +83,13 @@ fn level_of(cause: &SessionError) -> Level {
 /// The status of an answer that could not be given because of `failure`.
 pub fn status(failure: &Failure) -> u16 {
     let unavailable = sys::HTTP_SERVICE_UNAVAILABLE as u16;
+    let internal = sys::HTTP_INTERNAL_SERVER_ERROR as u16;
     match failure {
+        // It will not be better the next time.
+        Failure::Session(SessionError::Store(StoreError::Corrupt)) => internal,
         Failure::Session(SessionError::Lease(_) | SessionError::Store(_)) => unavailable,
         Failure::NoProcess => unavailable,
-        _ => sys::HTTP_INTERNAL_SERVER_ERROR as u16,
+        _ => internal,
     }
 }
 

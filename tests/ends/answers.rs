@@ -123,11 +123,15 @@ fn what_a_filter_changes_between_return_and_head_is_merged_there() {
 fn a_directory_index_has_the_session_of_its_request() {
     let server = probed()
         .document("shop/start.probe", "")
-        .conf("AddHandler probe .probe\nDirectoryIndex start.probe")
+        .conf(
+            "AddHandler probe .probe\nDirectoryIndex start.probe\n\
+             <Location \"/shop\">\nProbeFixup \"set:fixup=1\"\n</Location>",
+        )
         .start();
     let mut visitor = server.client();
     assert_eq!(ask(&mut visitor, "/shop/?incr:n"), "incr=SUCCESS 1");
     assert_eq!(ask(&mut visitor, "/shop/?incr:n"), "incr=SUCCESS 2");
     assert_eq!(ask(&mut visitor, "/c?incr:n"), "incr=SUCCESS 3");
+    assert_eq!(ask(&mut visitor, "/c?get:fixup"), "get=SUCCESS 1");
     assert_eq!(records(&server), 1);
 }

@@ -4,8 +4,8 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::support::probed::{COOKIE, ask, probed, records};
-use crate::support::{Builder, Server, parallel};
+use crate::support::probed::{COOKIE, Gate, ask, probed, records};
+use crate::support::{Builder, Request, Server, parallel};
 
 /// Takes a right away until it is dropped.
 struct Without {
@@ -210,4 +210,59 @@ fn requests_that_find_no_store_leave_nothing_held() {
     drop(refused);
     parallel(8, |_| ask(&mut visitor.clone(), "/c?incr:n"));
     assert_eq!(ask(&mut visitor, "/p?get:n"), "get=SUCCESS 8");
+}
+
+#[test]
+fn whatever_the_answer_would_have_been_it_is_a_503_if_the_commit_fails_before_the_head() {
+    let server = failing("fail")
+        .conf(
+            "<Location \"/page.html\">\nProbeFixup set:a=1\n</Location>\n\
+             <Location \"/no\">\nProbeAccess \"set:a=1;status:403\"\n</Location>\n\
+             <Location \"/late\">\nSetHandler probe\nProbeFilter set:a=1\n</Location>",
+        )
+        .document("page.html", "page\n")
+        .start();
+    server.expect_log("committing a session");
+    server.expect_log("before the handler");
+    let refused = Without::rights(&server.data_dir(), 0o500);
+    for place in ["/p", "/c"] {
+        for end in [
+            "return:404",
+            "return:302",
+            "status:302",
+            "status:404",
+            "flush;set:b=1",
+            "sub:/absent",
+            "redirect:/page.html",
+        ] {
+            let answer = server.get(&format!("{place}?header:Location=/;set:a=1;{end}"));
+            let answer = answer.expect(503);
+            assert_eq!((answer.set_cookies().len(), answer.header("Location")), (0, None), "{end}");
+        }
+        // An error of the server keeps nothing, so nothing fails.
+        server.get(&format!("{place}?set:a=1;return:501")).expect(501);
+    }
+    for path in ["/page.html", "/no", "/late"] {
+        assert_eq!(server.get(path).expect(503).set_cookies().len(), 0, "{path}");
+    }
+    drop(refused);
+    assert_eq!(records(&server), 0);
+}
+
+#[test]
+fn who_waited_in_vain_is_told_when_to_come_again_on_any_error_page() {
+    let server = failing("fail")
+        .conf("<Location \"/page\">\nSetHandler probe\nErrorDocument 503 /index.html\n</Location>")
+        .start();
+    server.expect_log("before the handler: ");
+    let gate = Gate::of(&server);
+    let mut visitor = server.client();
+    ask(&mut visitor, "/p?set:a=1");
+    let mut held = visitor.clone().open(&Request::get(&format!("/p?flush;wait:{gate}")));
+    held.head().expect("a head");
+    for path in ["/p", "/page"] {
+        assert_eq!(visitor.get(path).expect(503).header("Retry-After"), Some("1"), "{path}");
+    }
+    assert_eq!(visitor.get("/c?return:503").expect(503).header("Retry-After"), None);
+    gate.open();
 }

@@ -117,3 +117,49 @@ fn a_subrequest_that_cannot_change_a_session_commits_nothing() {
         );
     }
 }
+
+#[test]
+fn an_include_in_a_page_without_sessions_changes_only_what_is_there() {
+    let server = probed()
+        .conf("<Location \"/off\">\nSetHandler probe\nSessionEngine off\n</Location>")
+        .start();
+    for inner in PLACES {
+        let mut visitor = server.client();
+        let target = format!("/off?sub:{}", quoted(&format!("{inner}?incr:a")));
+        let answer = visitor.get(&target).expect(200);
+        assert_eq!(answer.text(), "incr=EINVAL\nsub=SUCCESS 0\n");
+        assert_eq!((answer.set_cookies().len(), records(&server)), (0, 0));
+        ask(&mut visitor, "/p?set:a=1");
+        let answer = visitor.get(&target).expect(200);
+        assert_eq!(answer.text(), "incr=SUCCESS 2\nsub=SUCCESS 0\n");
+        // Nobody keeps it, for it shows what is this visitor's.
+        assert_eq!(answer.header("Cache-Control"), Some("private, no-cache"));
+        let twice =
+            target.replacen("sub:", &format!("sub:{};sub:", quoted(&format!("{inner}?incr:a"))), 1);
+        ask(&mut visitor, &twice);
+        assert_eq!(ask(&mut visitor, "/p?get:a;delete"), "get=SUCCESS 4\ndelete=SUCCESS");
+    }
+}
+
+#[test]
+fn places_of_one_request_can_have_sessions_of_their_own() {
+    let server = probed()
+        .conf("<Location \"/other\">\nSetHandler probe\nSessionIdName other\nSessionScope other\n</Location>")
+        .start();
+    for place in PLACES {
+        let mut visitor = server.client();
+        let sub = quoted("/other?set:a=2;get:a");
+        let answer = visitor.get(&format!("{place}?set:a=1;sub:{sub};get:a")).expect(200);
+        let wanted = "set=SUCCESS\nset=SUCCESS\nget=SUCCESS 2\nsub=SUCCESS 0\nget=SUCCESS 1\n";
+        assert_eq!(answer.text(), wanted);
+        let cookies = answer.set_cookies();
+        let named = |name: &str| cookies.iter().filter(|line| line.starts_with(name)).count();
+        assert_eq!((cookies.len(), named("other="), named("session_store=")), (2, 1, 1));
+        assert_eq!(ask(&mut visitor, "/other?get:a"), "get=SUCCESS 2");
+        let lines = ask(&mut visitor, &format!("{place}?incr:a;sub:{}", quoted("/other?incr:a")));
+        assert_eq!(lines, "incr=SUCCESS 2\nincr=SUCCESS 3\nsub=SUCCESS 0");
+        assert_eq!(ask(&mut visitor, "/other?get:a;delete"), "get=SUCCESS 3\ndelete=SUCCESS");
+        assert_eq!(ask(&mut visitor, "/p?get:a;delete"), "get=SUCCESS 2\ndelete=SUCCESS");
+    }
+    assert_eq!(records(&server), 0);
+}

@@ -145,3 +145,49 @@ fn an_id_made_at_the_head_is_regenerated_in_the_same_answer() {
     }
     assert_eq!(records(&server), 2);
 }
+
+#[test]
+fn a_client_that_leaves_before_the_head_loses_nothing() {
+    let server = probed().start();
+    let gate = Gate::of(&server);
+    for place in ["/p", "/c"] {
+        let mut visitor = server.client();
+        ask(&mut visitor, "/p?set:a=1");
+        let target = format!("{place}?set:a=2;save;wait:{gate};set:b=2");
+        let leaving = visitor.open(&Request::get(&target));
+        wait_for("the handler to begin", AT_ONCE, || {
+            ask(&mut visitor, "/c?open:read;get:a").ends_with(" 2").then_some(())
+        });
+        leaving.abort();
+        assert_eq!(ask(&mut visitor, "/c?get:a"), "get=TIMEUP");
+        server.allow_log("taking a session");
+        gate.open();
+        let seen = wait_for("the session to be free", AT_ONCE, || {
+            let lines = ask(&mut visitor, "/c?get:a;get:b");
+            (!lines.contains("TIMEUP")).then_some(lines)
+        });
+        assert_eq!(seen, "get=SUCCESS 2\nget=SUCCESS 2");
+        gate.close();
+    }
+}
+
+#[test]
+fn a_slow_upload_that_nobody_reads_keeps_no_session() {
+    let server = probed().start();
+    for place in ["/p", "/c"] {
+        let mut visitor = server.client();
+        ask(&mut visitor, "/p?set:n=1");
+        let request = Request::new("POST", &format!("{place}?incr:n")).body_follows(100_000);
+        let mut upload = visitor.open(&request);
+        upload.send(&[b'x'; 10]);
+        wait_for("the commit", AT_ONCE, || {
+            ask(&mut visitor, "/c?open:read;get:n").ends_with(" 2").then_some(())
+        });
+        wait_for("the session to be free", AT_ONCE, || {
+            (ask(&mut visitor, "/c?get:n") == "get=SUCCESS 2").then_some(())
+        });
+        upload.send(&[b'x'; 99_990]);
+        upload.response("POST").expect("an answer").expect(200);
+    }
+    server.allow_log("taking a session");
+}

@@ -188,7 +188,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
         accessed: wire.accessed,
         deadline: wire.deadline,
         timeout: wire.timeout,
-        client: wire.client.to_owned(),
+        client: wire.client.into(),
         flags: wire.flags,
         tokens: wire.tokens.0,
         values: wire.values.0,

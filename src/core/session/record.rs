@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use std::sync::Arc;
+
 use super::values::Values;
 use crate::core::clock::Time;
 
@@ -44,7 +46,7 @@ pub struct Record {
     /// Idle seconds set for this session itself; they win over the place's `SessionTimeout`.
     pub timeout: Option<u32>,
     /// Address of the client that made it.
-    pub client: String,
+    pub client: Arc<str>,
     /// Reserved; 0.
     pub flags: u32,
     /// Open one-time form tokens, oldest first.

@@ -1,5 +1,7 @@
 //! New records: a session that is made, and one that gets a new id.
 
+use std::sync::Arc;
+
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -64,7 +66,7 @@ impl Session {
         let scope = Sha256::digest(self.rules.scope.as_bytes());
         self.view.incarnation = random_u64(services)?;
         self.view.scope.copy_from_slice(&scope[..8]);
-        self.view.client = self.client.to_string();
+        self.view.client = Arc::clone(&self.client);
         self.view.created = now;
         self.rules.visit(&mut self.view, now, now);
         Ok(())

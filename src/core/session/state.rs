@@ -140,7 +140,7 @@ pub(super) fn blank() -> Record {
         accessed: Time::default(),
         deadline: Time::default(),
         timeout: None,
-        client: String::new(),
+        client: "".into(),
         flags: 0,
         tokens: Vec::new(),
         values: super::values::Values::default(),

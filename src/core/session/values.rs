@@ -1,6 +1,7 @@
 //! The keys and values of a session.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Longest key, in bytes.
 pub const KEY_MAX: usize = 128;
@@ -8,14 +9,14 @@ pub const KEY_MAX: usize = 128;
 /// The name of a value: 1 to 128 bytes of printable UTF-8, compared without regard to ASCII case and
 /// spelled as first set.
 #[derive(Clone)]
-pub struct Key(String);
+pub struct Key(Arc<str>);
 
 impl Key {
     /// Checks and takes `name`; none if it cannot be a key.
     pub fn new(name: &str) -> Option<Key> {
         let printable =
             !name.is_empty() && name.len() <= KEY_MAX && !name.chars().any(char::is_control);
-        printable.then(|| Key(name.to_owned()))
+        printable.then(|| Key(Arc::from(name)))
     }
 
     /// Checks and takes bytes that came over an interface.
@@ -45,9 +46,10 @@ impl fmt::Debug for Key {
 }
 
 /// Keys and values in the order in which they were first set. A session has few keys (at most
-/// `SessionMaxKeys`), so they are looked for one by one.
+/// `SessionMaxKeys`), so they are looked for one by one. A copy shares everything until it is changed:
+/// a request keeps the session as stored beside the one it works on.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Values(Vec<(Key, Vec<u8>)>);
+pub struct Values(Arc<Vec<(Key, Vec<u8>)>>);
 
 impl Values {
     /// The value of `key`.
@@ -57,9 +59,9 @@ impl Values {
 
     /// Sets `key`; keeps the place and the spelling of one that is there.
     pub fn set(&mut self, key: &Key, value: Vec<u8>) {
-        match self.0.iter_mut().find(|(k, _)| k == key) {
+        match Arc::make_mut(&mut self.0).iter_mut().find(|(k, _)| k == key) {
             Some((_, old)) => *old = value,
-            None => self.0.push((key.clone(), value)),
+            None => Arc::make_mut(&mut self.0).push((key.clone(), value)),
         }
     }
 
@@ -67,16 +69,18 @@ impl Values {
     pub fn insert_new(&mut self, key: Key, value: Vec<u8>) -> bool {
         let fresh = self.get(&key).is_none();
         if fresh {
-            self.0.push((key, value));
+            Arc::make_mut(&mut self.0).push((key, value));
         }
         fresh
     }
 
     /// Removes `key`; false if it was not there.
     pub fn remove(&mut self, key: &Key) -> bool {
-        let before = self.0.len();
-        self.0.retain(|(k, _)| k != key);
-        self.0.len() != before
+        let there = self.get(key).is_some();
+        if there {
+            Arc::make_mut(&mut self.0).retain(|(k, _)| k != key);
+        }
+        there
     }
 
     /// Keys and values in order.
@@ -101,7 +105,7 @@ impl Values {
 
     /// Removes every key.
     pub fn clear(&mut self) {
-        self.0.clear();
+        Arc::make_mut(&mut self.0).clear();
     }
 }
 

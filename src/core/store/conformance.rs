@@ -60,7 +60,7 @@ pub fn record(incarnation: u64) -> Record {
         accessed: Time(200),
         deadline: Time(300),
         timeout: None,
-        client: "192.0.2.1".to_owned(),
+        client: "192.0.2.1".into(),
         flags: 0,
         tokens: Vec::new(),
         values: values(b"first"),

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::all_servers;
 use crate::core::config::{
-    Locking, Place, check as check_server_place, check_section, check_server,
+    Locking, Place, Warning, check as check_server_place, check_section, check_server,
 };
+use crate::core::session::secrets;
 use crate::httpd::server::{self as host, Named};
 use crate::httpd::sys;
 use crate::module::config::{place_in, server_config, server_config_mut};
@@ -20,14 +21,29 @@ pub struct Checked {
     pub warnings: Vec<String>,
 }
 
+/// What is said of a place.
+type Verdict = Result<Vec<Warning>, String>;
+
 impl Checked {
-    fn add(&mut self, at: &str, verdict: Result<Vec<crate::core::config::Warning>, String>) {
+    fn add(&mut self, at: &str, verdict: Verdict) {
         match verdict {
             Ok(warnings) => {
                 self.warnings.extend(warnings.iter().map(|warning| format!("{at}: {warning}")));
             }
             Err(problem) => self.problems.push(format!("{at}: {problem}")),
         }
+    }
+}
+
+/// A verdict on a virtual host without what it inherits: that was said of the main server.
+fn own(verdict: Verdict, of_main: &Verdict) -> Verdict {
+    match (verdict, of_main) {
+        (Ok(mut warnings), Ok(said)) => {
+            warnings.retain(|warning| !said.contains(warning));
+            Ok(warnings)
+        }
+        (Err(problem), Err(said)) if problem == *said => Ok(Vec::new()),
+        (verdict, _) => verdict,
     }
 }
 
@@ -47,6 +63,8 @@ pub unsafe fn check(main: *mut sys::server_rec) -> Checked {
     let names = unsafe { host::configured_names() };
     let mut scopes: BTreeMap<Arc<str>, u32> = BTreeMap::new();
     // SAFETY: as the caller says.
+    let of_main = check_server_place(unsafe { base_of(main) }, &settings);
+    // SAFETY: as the caller says.
     for server in unsafe { all_servers(main) } {
         // SAFETY: as above.
         let config = unsafe { server_config_mut(server) };
@@ -55,8 +73,10 @@ pub unsafe fn check(main: *mut sys::server_rec) -> Checked {
         // SAFETY: settings of a live server.
         let base = unsafe { base_of(server) };
         // SAFETY: as above.
-        checked.add(&unsafe { host::describe(server) }, check_server_place(base, &settings));
-        for section in config.sections.iter().filter(|section| section.place != base) {
+        let at = unsafe { host::describe(server) };
+        let verdict = check_server_place(base, &settings);
+        checked.add(&at, if server == main { verdict } else { own(verdict, &of_main) });
+        for section in &config.sections {
             // SAFETY: sections live as long as the configuration.
             let place = unsafe { &*section.place };
             checked.add(&section.at, check_section(base, place, &settings));
@@ -65,6 +85,12 @@ pub unsafe fn check(main: *mut sys::server_rec) -> Checked {
         if unsafe { is_on(server) } {
             *scopes.entry(base.scope(config.name.as_ref())).or_default() += 1;
         }
+    }
+    // SAFETY: as the caller says.
+    if unsafe { engine_is_on(main) } {
+        let owner = host::child_owner();
+        let read = secrets::check_files(settings.secrets(), owner, host::below_root);
+        checked.add("the server", read.map(|()| Vec::new()));
     }
     if scopes.get("").is_some_and(|hosts| *hosts > 1) {
         checked.warnings.push(

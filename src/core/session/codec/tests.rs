@@ -14,7 +14,7 @@ fn sample() -> Record {
         accessed: Time(2),
         deadline: Time(3),
         timeout: Some(90),
-        client: "::1".to_owned(),
+        client: "::1".into(),
         flags: 0,
         tokens: vec![[0xee; TOKEN_BYTES]],
         values,
@@ -125,7 +125,7 @@ fn what_could_not_be_read_back_is_not_written() {
     huge.set(&Key::new("k").unwrap(), vec![0; RECORD_MAX]);
     for (record, most) in [
         (Record { user: Some(long(USER_MAX + 1)), ..sample() }, USER_MAX),
-        (Record { client: long(CLIENT_MAX + 1), ..sample() }, CLIENT_MAX),
+        (Record { client: long(CLIENT_MAX + 1).into(), ..sample() }, CLIENT_MAX),
         (Record { tokens: vec![[0; 16]; TOKENS_MAX + 1], ..sample() }, TOKENS_MAX),
         (Record { values: keys, ..sample() }, KEYS_MAX),
         (Record { values: huge, ..sample() }, RECORD_MAX),
@@ -169,7 +169,7 @@ fn any_record() -> impl Strategy<Value = Record> {
             accessed,
             deadline,
             timeout,
-            client,
+            client: client.into(),
             flags,
             tokens,
             values,

@@ -12,7 +12,7 @@ fn the_first_value_makes_the_session_and_its_cookie() {
     let now = crate::core::clock::Clock::now(&world.clock);
     assert_eq!((record.created, record.accessed), (now, now));
     assert_eq!(record.deadline, now.after(minutes(30)));
-    assert_eq!(record.client, "192.0.2.1");
+    assert_eq!(&*record.client, "192.0.2.1");
     assert_ne!(record.incarnation, 0);
 }
 
