@@ -90,7 +90,6 @@ impl Session {
     fn added_is_stored(&mut self, key: &Key, sum: i64, record: &Record) {
         let text = sum.to_string().into_bytes();
         self.view.values.set(key, text.clone());
-        self.touched.retain(|touched| touched != key);
         if let Some(base) = &mut self.base {
             base.record.values.set(key, text);
             base.record.accessed = record.accessed;

@@ -10,9 +10,9 @@ use crate::core::config::Locking;
 use crate::core::lock::Wait;
 
 impl Session {
-    /// Takes the session for this request tree, in every locking mode but `read`. It is read anew if
-    /// it was not held; what this request changed and did not save stays changed. Locks nest: as many
-    /// [`Session::unlock`]s let it go. Without `wait` a held session is refused at once.
+    /// Takes the session for this request tree, in every locking mode but `read`. It is read anew
+    /// if it was not held; what this request changed and did not save stays changed. Locks nest: as
+    /// many [`Session::unlock`]s let it go. Without `wait` a held session is refused at once.
     pub fn lock(&mut self, services: &Services<'_>, wait: bool) -> Result<(), SessionError> {
         if self.rules.locking == Locking::Read {
             return Err(SessionError::ReadOnly);
@@ -48,7 +48,8 @@ impl Session {
         Ok(())
     }
 
-    /// Brings changes of a session that was read anew into what it is now. If it is gone, so are they.
+    /// Brings changes of a session that was read anew into what it is now. If it is gone, so are
+    /// they.
     fn change_again(&mut self, before: Record, view: Record, touched: Vec<Key>) {
         let Some(base) = &self.base else { return };
         let mut now = base.record.clone();

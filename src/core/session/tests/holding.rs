@@ -41,6 +41,12 @@ fn locks_nest() {
         session.lock(&world.services(), false).unwrap();
     }
     assert_eq!([(); 3].map(|()| session.unlock()), [false, false, true]);
+    // The end of a handler gives all back.
+    session.lock(&world.services(), false).unwrap();
+    session.lock(&world.services(), false).unwrap();
+    session.release(&world.services());
+    session.lock(&world.services(), false).unwrap();
+    assert!(session.unlock());
 }
 
 #[test]
@@ -173,10 +179,14 @@ fn a_sum_without_a_lease_is_a_visit_and_fills_a_session_kept_empty() {
     let mut session = browser.open();
     session.add(&world.services(), &key("n"), 1).unwrap();
     session.revert().unwrap();
-    browser.finish(&mut session, super::world::BROKEN).unwrap();
+    session.commit(&world.services(), super::world::BROKEN).unwrap();
     let record = browser.record().unwrap();
     assert_eq!(record.deadline.since(record.accessed), minutes(30));
     assert_eq!((browser.value("n").as_deref(), world.store.count(Verb::Touch)), (Some("1"), 0));
+    // The request knows: its visit counts past the end that the empty session had.
+    world.clock.advance(minutes(10));
+    browser.finish(&mut session, LAST).unwrap();
+    assert_eq!(world.store.count(Verb::Touch), 1);
 }
 
 #[test]
