@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod c_api;
+mod caches;
 mod config;
 mod ends;
 mod guards;

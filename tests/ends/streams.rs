@@ -31,7 +31,7 @@ fn a_streamed_answer_is_committed_at_its_head_and_when_its_handler_returns(mpm: 
             Some("get=SUCCESS early-bird")
         );
         assert_eq!(ask(&mut looker, "/c?get:a"), "get=TIMEUP");
-        server.allow_log("taking a session");
+        server.allow_log("refused its session");
         gate.open();
         stream.body(&head).expect("a body");
         assert_eq!(

@@ -138,7 +138,7 @@ fn what_cannot_be_added_to_is_refused_and_stays() {
         let seen = lines(&text);
         assert_eq!(
             (seen[2].as_str(), seen[5].as_str()),
-            ("add=EINVAL", "add=34"),
+            ("add=EINVAL", "add=ERANGE"),
             "{place}: {seen:?}"
         );
         let seen = run_look(&mut client);
