@@ -111,7 +111,7 @@ fn configured(builder: Builder, lines: &str) -> Builder {
 fn what_needs_a_full_restart_is_kept_with_a_warning_until_then() {
     let before = "SessionDataDir \"${DATA}\"\nSessionEngine on\nSessionLocks 8";
     let after = "SessionDataDir \"${ROOT}/other\"\nSessionEngine on\nSessionLocks 16\n\
-                 Mutex sysvsem session-store";
+                 Mutex fcntl session-store";
     let mut server = configured(probed(), before).start();
     let mut client = visitor(&server);
     server.reload_graceful();
@@ -121,14 +121,14 @@ fn what_needs_a_full_restart_is_kept_with_a_warning_until_then() {
     for what in ["SessionLocks changes from 8 to 16", "the data directory changes from"] {
         server.expect_log(what);
     }
-    server.expect_log("the mechanism of session locks changes from pthread to sysvsem");
+    server.expect_log("the mechanism of session locks changes from pthread to fcntl");
     server.reload_graceful();
     assert_eq!(run(&mut client, "incr:n"), ["incr=SUCCESS 2"]);
     assert!(!server.root().join("other").exists());
     assert_eq!(server.log_count("session locks by"), 1);
 
     server.restart();
-    server.wait_for_log("16 session locks by sysvsem");
+    server.wait_for_log("16 session locks by fcntl");
     assert!(server.root().join("other").is_dir());
     assert_eq!(run(&mut client, "reason"), ["reason=SUCCESS unknown"]);
     assert_eq!(server.log_count("full restart"), 3);
