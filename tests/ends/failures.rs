@@ -254,7 +254,7 @@ fn who_waited_in_vain_is_told_when_to_come_again_on_any_error_page() {
     let server = failing("fail")
         .conf("<Location \"/page\">\nSetHandler probe\nErrorDocument 503 /index.html\n</Location>")
         .start();
-    server.expect_log("refused its session: ");
+    server.expect_log("a request was refused its session");
     let gate = Gate::of(&server);
     let mut visitor = server.client();
     ask(&mut visitor, "/p?set:a=1");

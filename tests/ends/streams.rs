@@ -160,7 +160,7 @@ fn a_client_that_leaves_before_the_head_loses_nothing() {
         });
         leaving.abort();
         assert_eq!(ask(&mut visitor, "/c?get:a"), "get=TIMEUP");
-        server.allow_log("refused its session");
+        server.allow_log("a request was refused its session");
         gate.open();
         let seen = wait_for("the session to be free", AT_ONCE, || {
             let lines = ask(&mut visitor, "/c?get:a;get:b");
@@ -189,5 +189,5 @@ fn a_slow_upload_that_nobody_reads_keeps_no_session() {
         upload.send(&[b'x'; 99_990]);
         upload.response("POST").expect("an answer").expect(200);
     }
-    server.allow_log("refused its session");
+    server.allow_log("a request was refused its session");
 }
