@@ -10,6 +10,7 @@ mod harness;
 mod identity;
 mod locking;
 mod notes;
+mod readme;
 mod restart;
 mod steps;
 mod support;

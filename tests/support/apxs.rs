@@ -37,20 +37,21 @@ pub fn module(name: &str) -> Option<PathBuf> {
 pub fn probe(name: &str) -> PathBuf {
     static BUILT: OnceLock<Mutex<HashMap<String, PathBuf>>> = OnceLock::new();
     let mut built = locked(&BUILT);
-    built.entry(name.to_owned()).or_insert_with(|| build(name)).clone()
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/support/probe/{name}.c"));
+    let text =
+        || fs::read_to_string(&file).unwrap_or_else(|why| panic!("{}: {why}", file.display()));
+    built.entry(name.to_owned()).or_insert_with(|| source(name, &text())).clone()
 }
 
-/// apxs compiles beside the source, so the source is copied; the lock keeps a second run out.
-fn build(name: &str) -> PathBuf {
+/// The module built from `text`. apxs compiles beside the source; the lock keeps a second run out.
+pub fn source(name: &str, text: &str) -> PathBuf {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("probe").join(name);
     fs::create_dir_all(&folder).expect("making the folder of a probe");
     let lock = File::create(folder.join("lock")).expect("opening the lock of a probe");
     flock(&lock, FlockOperation::LockExclusive).expect("locking the folder of a probe");
 
-    let source = project.join("tests/support/probe").join(format!("{name}.c"));
-    fs::copy(&source, folder.join(format!("{name}.c")))
-        .unwrap_or_else(|cause| panic!("copying {}: {cause}", source.display()));
+    fs::write(folder.join(format!("{name}.c")), text).expect("writing the source of a probe");
     let output = Command::new(apxs())
         .args(["-c", "-Wc,-Wall", "-Wc,-Werror", "-I"])
         .arg(project.join("c_shim"))
