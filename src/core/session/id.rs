@@ -70,9 +70,9 @@ pub(super) fn encode(bytes: &[u8], text: &mut String) {
         let mut group = [0u8; 3];
         group[..chunk.len()].copy_from_slice(chunk);
         let bits = u32::from_be_bytes([0, group[0], group[1], group[2]]);
-        for place in 0..=chunk.len() {
-            text.push(ALPHABET[(bits >> (18 - 6 * place)) as usize & 63] as char);
-        }
+        let four = [18, 12, 6, 0].map(|shift| ALPHABET[(bits >> shift) as usize & 63]);
+        // The alphabet is ASCII.
+        text.push_str(std::str::from_utf8(&four[..=chunk.len()]).unwrap_or_default());
     }
 }
 

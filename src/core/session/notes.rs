@@ -33,7 +33,9 @@ fn number(number: u64) -> Text {
 
 /// Whether a note is one of ours.
 pub fn is_ours(name: &[u8]) -> bool {
-    starts_with(name, VALUE_PREFIX) || starts_with(name, FACT_PREFIX)
+    // Most names of other modules are told apart by their first byte.
+    matches!(name.first(), Some(b's' | b'S'))
+        && (starts_with(name, VALUE_PREFIX) || starts_with(name, FACT_PREFIX))
 }
 
 fn starts_with(name: &[u8], prefix: &str) -> bool {
