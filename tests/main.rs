@@ -11,5 +11,6 @@ mod identity;
 mod locking;
 mod notes;
 mod restart;
+mod restart_soak;
 mod steps;
 mod support;
