@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build demo test check test-core test-httpd docker-test bench install uninstall clean
+.PHONY: help deps build demo test check test-core test-httpd docker-test soak bench install uninstall clean
 
 APXS ?= apxs
 CARGO ?= cargo
@@ -49,6 +49,9 @@ test-httpd: ## Tests against real servers of each kind
 docker-test: ## Tests against a httpd in a container, where an engine answers
 	$(call say,'tests in a container')
 	@tests/docker/run.sh test
+
+soak: ## 200 graceful restarts under load, for each kind of lock
+	SESSION_STORE_RESTARTS=200 $(CARGO) test --locked --test main restart_soak -- --nocapture
 
 bench: build ## Measure: requests per second and CPU per request
 	@tests/deps.sh bench

@@ -12,5 +12,6 @@ mod locking;
 mod notes;
 mod readme;
 mod restart;
+mod restart_soak;
 mod steps;
 mod support;

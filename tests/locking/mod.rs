@@ -1,8 +1,10 @@
 //! Who waits for whom.
 
 mod deaths;
+mod http2;
 mod increments;
 mod limits;
 mod mechanisms;
 mod modes;
 mod others;
+mod tunnels;
