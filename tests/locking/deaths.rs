@@ -32,7 +32,7 @@ mpm_tests!(
     a_killed_waiter_is_passed_over,
 );
 
-fn a_session_of_a_killed_child_is_the_next_requests_within_two_seconds(mpm: Mpm) {
+pub fn a_session_of_a_killed_child_is_the_next_requests_within_two_seconds(mpm: Mpm) {
     let server = server(mpm);
     let mut client = visitor(&server);
     assert!(client.try_send(&ask("incr:n;kill")).is_err(), "the child lives");
@@ -42,7 +42,7 @@ fn a_session_of_a_killed_child_is_the_next_requests_within_two_seconds(mpm: Mpm)
     assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
 }
 
-fn a_waiter_gets_the_session_of_a_killed_child_within_two_seconds(mpm: Mpm) {
+pub fn a_waiter_gets_the_session_of_a_killed_child_within_two_seconds(mpm: Mpm) {
     let server = server(mpm);
     let signals = Signals::of(&server);
     let mut client = visitor(&server);
@@ -60,7 +60,7 @@ fn a_waiter_gets_the_session_of_a_killed_child_within_two_seconds(mpm: Mpm) {
     assert_eq!(count(&mut client), 2);
 }
 
-fn a_killed_waiter_is_passed_over(mpm: Mpm) {
+pub fn a_killed_waiter_is_passed_over(mpm: Mpm) {
     let server = server(mpm);
     let signals = Signals::of(&server);
     let mut client = visitor(&server);

@@ -35,7 +35,7 @@ mpm_tests!(
     a_session_held_too_long_is_taken_over_and_the_late_one_merges,
 );
 
-fn a_wait_ends_after_the_timeout_with_503_and_a_time_to_come_again(mpm: Mpm) {
+pub fn a_wait_ends_after_the_timeout_with_503_and_a_time_to_come_again(mpm: Mpm) {
     let server = server(mpm, "SessionLockTimeout 1s");
     server.expect_log(REFUSED);
     let signals = Signals::of(&server);
@@ -58,7 +58,7 @@ fn a_wait_ends_after_the_timeout_with_503_and_a_time_to_come_again(mpm: Mpm) {
     assert_eq!(count(&mut client), 2);
 }
 
-fn a_timeout_of_zero_does_not_wait(mpm: Mpm) {
+pub fn a_timeout_of_zero_does_not_wait(mpm: Mpm) {
     let server = server(mpm, "SessionLockTimeout 0");
     server.expect_log(REFUSED);
     let signals = Signals::of(&server);
@@ -73,7 +73,7 @@ fn a_timeout_of_zero_does_not_wait(mpm: Mpm) {
     assert_eq!(run(&mut client, "incr:n"), ["incr=SUCCESS 3"]);
 }
 
-fn a_session_held_too_long_is_taken_over_and_the_late_one_merges(mpm: Mpm) {
+pub fn a_session_held_too_long_is_taken_over_and_the_late_one_merges(mpm: Mpm) {
     let server = server(mpm, "SessionLockHold 1s");
     let overdue = "longer than SessionLockHold";
     server.expect_log(overdue);

@@ -39,7 +39,7 @@ fn process_shared_mutexes_work_and_the_log_says_which() {
 }
 
 /// Semaphores are counted for the whole machine: one such test at a time.
-fn alone_with_semaphores() -> File {
+pub fn alone_with_semaphores() -> File {
     let path = std::env::temp_dir().join("session_store-semaphores");
     let lock = File::create(path).expect("opening the lock on semaphores");
     flock(&lock, FlockOperation::LockExclusive).expect("locking");

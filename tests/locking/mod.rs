@@ -7,4 +7,5 @@ mod limits;
 mod mechanisms;
 mod modes;
 mod others;
+mod table;
 mod tunnels;

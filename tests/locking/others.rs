@@ -40,7 +40,7 @@ mpm_tests!(
     a_script_that_unlocks_while_it_streams_lets_others_in,
 );
 
-fn a_download_that_is_read_slowly_holds_no_session(mpm: Mpm) {
+pub fn a_download_that_is_read_slowly_holds_no_session(mpm: Mpm) {
     let server = builder(mpm).document("large.bin", vec![b'x'; LARGE]).start();
     let mut client = visitor(&server);
     let download = stuck(&mut client, "/large.bin");
@@ -100,7 +100,7 @@ fn a_long_poll_of_a_backend_holds_no_session(mpm: Mpm) {
     assert_eq!(count(&mut client), 4);
 }
 
-fn a_page_that_unlocks_and_is_read_slowly_holds_no_session(mpm: Mpm) {
+pub fn a_page_that_unlocks_and_is_read_slowly_holds_no_session(mpm: Mpm) {
     let server = builder(mpm).start();
     let mut client = visitor(&server);
     let ops = format!("incr:n;setnote:session-store.do=unlock;flush;write:{LARGE}");
@@ -123,7 +123,7 @@ const UNLOCKING: &str = "function handle(r)\n\
                            return apache2.OK\n\
                          end\n";
 
-fn a_script_that_unlocks_while_it_streams_lets_others_in(mpm: Mpm) {
+pub fn a_script_that_unlocks_while_it_streams_lets_others_in(mpm: Mpm) {
     let server = with_lua(builder(mpm)).script("unlocking.lua", UNLOCKING).start();
     let signals = Signals::of(&server);
     let mut client = visitor(&server);

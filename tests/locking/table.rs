@@ -1,0 +1,47 @@
+//! The cases of locking with every mutex mechanism of the platform that is allowed. Their tests stand
+//! beside this file, where they run on every MPM with the default one.
+
+use super::{deaths, limits, mechanisms, others};
+use crate::steps::with_mechanism;
+use crate::support::Mpm;
+
+/// Makes of each case a test for each mechanism, on the event MPM.
+macro_rules! table {
+    ($($case:ident: $test:path;)+) => {$(
+        mod $case {
+            use super::*;
+
+            #[test]
+            fn pthread() {
+                with_mechanism("pthread", || $test(Mpm::Event));
+            }
+
+            #[test]
+            fn sysvsem() {
+                let _alone = mechanisms::alone_with_semaphores();
+                with_mechanism("sysvsem", || $test(Mpm::Event));
+            }
+
+            #[test]
+            fn fcntl() {
+                with_mechanism("fcntl", || $test(Mpm::Event));
+            }
+
+            #[test]
+            fn flock() {
+                with_mechanism("flock", || $test(Mpm::Event));
+            }
+        }
+    )+};
+}
+
+table! {
+    holder_killed: deaths::a_session_of_a_killed_child_is_the_next_requests_within_two_seconds;
+    holder_killed_with_a_waiter: deaths::a_waiter_gets_the_session_of_a_killed_child_within_two_seconds;
+    waiter_killed: deaths::a_killed_waiter_is_passed_over;
+    wait_ended: limits::a_wait_ends_after_the_timeout_with_503_and_a_time_to_come_again;
+    no_wait: limits::a_timeout_of_zero_does_not_wait;
+    holder_past_its_deadline: limits::a_session_held_too_long_is_taken_over_and_the_late_one_merges;
+    slow_reader: others::a_download_that_is_read_slowly_holds_no_session;
+    unlocked_early: others::a_script_that_unlocks_while_it_streams_lets_others_in;
+}
