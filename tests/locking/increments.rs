@@ -30,14 +30,14 @@ mpm_tests!(
     sixteen_sessions_share_one_mutex_and_are_held_side_by_side,
 );
 
-fn thirty_increments_at_once_lose_none_by_notes_and_by_functions(mpm: Mpm) {
+pub fn thirty_increments_at_once_lose_none_by_notes_and_by_functions(mpm: Mpm) {
     let server = crowded(mpm).start();
     for path in ["/probe?incr:n", "/symbols?incr:n", "/add.lua"] {
         add_thirty(&server, path);
     }
 }
 
-fn sixteen_sessions_are_held_side_by_side(mpm: Mpm) {
+pub fn sixteen_sessions_are_held_side_by_side(mpm: Mpm) {
     held_side_by_side(sessions().mpm(mpm));
 }
 

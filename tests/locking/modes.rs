@@ -1,19 +1,19 @@
 //! Locking modes: what parallel requests keep of each other's changes, and letting a session go early.
 
 use crate::mpm_tests;
-use crate::steps::{Signals, answer, ask, count, lines, probed, run, visitor};
+use crate::steps::{Signals, answer, ask, count, lines, run, sessions, visitor};
 use crate::support::{Builder, Mpm, Server, parallel};
 
 /// Three places of the same sessions; a fourth that merges and takes little.
 const PLACES: &str = "\
-    SessionDataDir \"${DATA}\"\nSessionEngine on\nSessionLockWaiters 64 100%\n\
+    SessionLockWaiters 64 100%\n\
     <Location \"/commit\">\nSetHandler probe\nSessionLocking commit\n</Location>\n\
     <Location \"/tight\">\nSetHandler probe\nSessionLocking commit\nSessionMaxSize 1K\n</Location>\n\
     <Location \"/off\">\nSetHandler probe\nSessionLocking off\n</Location>\n\
     <Location \"/look\">\nSetHandler probe\nSessionLocking read\n</Location>";
 
 fn builder(mpm: Mpm) -> Builder {
-    probed().mpm(mpm).threads(64).ready_for(34).conf(PLACES)
+    sessions().mpm(mpm).threads(64).ready_for(34).conf(PLACES)
 }
 
 fn path(place: &str, ops: &str) -> String {
@@ -48,7 +48,7 @@ mpm_tests!(
     a_session_can_be_let_go_and_taken_again,
 );
 
-fn merging_requests_keep_each_others_keys(mpm: Mpm) {
+pub fn merging_requests_keep_each_others_keys(mpm: Mpm) {
     let server = builder(mpm).start();
     let seen = around(&server, "commit", ["get:n;set:a=1", "unset:n"], "/commit?set:b=2");
     assert_eq!(
@@ -72,7 +72,7 @@ fn thirty_additions_at_once_lose_none_in_any_mode(mpm: Mpm) {
     }
 }
 
-fn a_session_can_be_let_go_and_taken_again(mpm: Mpm) {
+pub fn a_session_can_be_let_go_and_taken_again(mpm: Mpm) {
     let server = builder(mpm).start();
     let signals = Signals::of(&server);
     let mut client = visitor(&server);

@@ -1,11 +1,17 @@
-//! The cases of locking with every mutex mechanism of the platform that is allowed. Their tests stand
-//! beside this file, where they run on every MPM with the default one.
+//! The cases of locking on every MPM with every mutex mechanism of the platform that is allowed. Their
+//! tests stand beside this file, where they run with the default one.
 
-use super::{deaths, limits, mechanisms, others};
+use super::{deaths, increments, limits, mechanisms, modes, others};
 use crate::steps::with_mechanism;
 use crate::support::Mpm;
 
-/// Makes of each case a test for each mechanism, on the event MPM.
+fn everywhere(mechanism: &'static str, test: fn(Mpm)) {
+    for mpm in [Mpm::Prefork, Mpm::Worker, Mpm::Event] {
+        with_mechanism(mechanism, || test(mpm));
+    }
+}
+
+/// Makes of each case a test for each mechanism.
 macro_rules! table {
     ($($case:ident: $test:path;)+) => {$(
         mod $case {
@@ -13,29 +19,33 @@ macro_rules! table {
 
             #[test]
             fn pthread() {
-                with_mechanism("pthread", || $test(Mpm::Event));
+                everywhere("pthread", $test);
             }
 
             #[test]
             fn sysvsem() {
                 let _alone = mechanisms::alone_with_semaphores();
-                with_mechanism("sysvsem", || $test(Mpm::Event));
+                everywhere("sysvsem", $test);
             }
 
             #[test]
             fn fcntl() {
-                with_mechanism("fcntl", || $test(Mpm::Event));
+                everywhere("fcntl", $test);
             }
 
             #[test]
             fn flock() {
-                with_mechanism("flock", || $test(Mpm::Event));
+                everywhere("flock", $test);
             }
         }
     )+};
 }
 
 table! {
+    same_session_in_parallel: increments::thirty_increments_at_once_lose_none_by_notes_and_by_functions;
+    strangers: increments::sixteen_sessions_are_held_side_by_side;
+    merged: modes::merging_requests_keep_each_others_keys;
+    let_go_and_taken_again: modes::a_session_can_be_let_go_and_taken_again;
     holder_killed: deaths::a_session_of_a_killed_child_is_the_next_requests_within_two_seconds;
     holder_killed_with_a_waiter: deaths::a_waiter_gets_the_session_of_a_killed_child_within_two_seconds;
     waiter_killed: deaths::a_killed_waiter_is_passed_over;
