@@ -1,7 +1,6 @@
 //! What goes wrong is logged, and never with an id, a key, a value or a user in it.
 
 use std::fs;
-use std::time::Duration;
 
 use super::records;
 use crate::steps::{COOKIE, Signals, answer, ask, run, sessions};
@@ -31,7 +30,7 @@ fn contend(server: &Server, client: &mut Client) {
 fn vanish(server: &Server, client: &mut Client) {
     let signals = Signals::of(server);
     let late = signals.hold(client, &format!("set:{KEY}={VALUE}"), "again", "over");
-    std::thread::sleep(Duration::from_millis(1100));
+    // It waits until the other one has had the session for as long as it may.
     client.send(&ask("delete")).expect(200);
     signals.raise("over");
     answer(late);

@@ -2,7 +2,7 @@
 //! tests stand beside this file, where they run with the default one.
 
 use super::{deaths, increments, limits, mechanisms, modes, others};
-use crate::steps::with_mechanism;
+use crate::steps::{sessions, with_mechanism};
 use crate::support::Mpm;
 
 fn everywhere(mechanism: &'static str, test: fn(Mpm)) {
@@ -54,4 +54,14 @@ table! {
     holder_past_its_deadline: limits::a_session_held_too_long_is_taken_over_and_the_late_one_merges;
     slow_reader: others::a_download_that_is_read_slowly_holds_no_session;
     unlocked_early: others::a_script_that_unlocks_while_it_streams_lets_others_in;
+}
+
+#[test]
+fn the_servers_of_the_table_lock_by_the_mechanism_of_their_column() {
+    let _alone = mechanisms::alone_with_semaphores();
+    for mechanism in ["pthread", "sysvsem", "fcntl", "flock"] {
+        with_mechanism(mechanism, || {
+            sessions().start().wait_for_log(&format!("20 session locks by {mechanism}"));
+        });
+    }
 }
