@@ -89,6 +89,7 @@ impl From<StoreError> for SessionError {
     fn from(cause: StoreError) -> SessionError {
         match cause {
             StoreError::TooLarge(_) => SessionError::Limit("what the store can hold"),
+            StoreError::Full(what) => SessionError::Limit(what),
             cause => SessionError::Store(cause),
         }
     }

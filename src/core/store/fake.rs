@@ -5,7 +5,10 @@ use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use super::{Held, Loaded, Merge, Store, StoreError, StoreKey, Visit};
+use super::{
+    Abilities, Entry, Held, Loaded, Merge, Position, Purged, Stale, Stats, Store, StoreError,
+    StoreKey, Visit,
+};
 use crate::core::lock::{MutexError, SlotMutexes};
 use crate::core::session::codec;
 use crate::core::session::record::Record;
@@ -84,6 +87,13 @@ impl FakeStore {
         self.len() == 0
     }
 
+    fn keys_after(&self, from: &Position) -> Vec<StoreKey> {
+        let mut keys: Vec<StoreKey> = self.state().records.keys().copied().collect();
+        keys.sort_unstable();
+        keys.retain(|key| from.key().is_none_or(|seen| *key > seen));
+        keys
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
@@ -112,6 +122,10 @@ impl State {
 impl Store for FakeStore {
     fn name(&self) -> &'static str {
         "fake"
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities { survives_kill: false, lists: true, compares: true }
     }
 
     fn create(&self, key: &StoreKey, record: &Record) -> Result<(), StoreError> {
@@ -192,6 +206,56 @@ impl Store for FakeStore {
         }
         Ok(corrupt)
     }
+
+    fn scan(
+        &self,
+        from: &Position,
+        see: &mut dyn FnMut(Entry) -> bool,
+    ) -> Result<Option<Position>, StoreError> {
+        for key in self.keys_after(from) {
+            let Some(record) = self.record(&key) else { continue };
+            let corrupt = self.state().corrupt.contains(&key);
+            let record = if corrupt { Err(StoreError::Corrupt) } else { Ok(record) };
+            if !see(Entry { key, record, bytes: 1 }) {
+                return Ok(Some(key.into()));
+            }
+        }
+        Ok(None)
+    }
+
+    fn purge(
+        &self,
+        stale: Stale,
+        from: &Position,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Purged, StoreError> {
+        let mut purged = Purged { next: Some(from.clone()), ..Purged::default() };
+        for key in self.keys_after(from) {
+            if !go_on() {
+                return Ok(purged);
+            }
+            let mut state = self.state();
+            let found = state.records.get(&key).map(|record| stale.is(record));
+            purged.seen += u64::from(found.is_some());
+            if found == Some(true) {
+                state.records.remove(&key);
+                purged.removed += 1;
+            }
+            purged.next = Some(key.into());
+        }
+        purged.next = None;
+        Ok(purged)
+    }
+
+    fn of_user(&self, scope: [u8; 8], user: &str) -> Result<Vec<StoreKey>, StoreError> {
+        let state = self.state();
+        let his = |record: &Record| record.scope == scope && record.user.as_deref() == Some(user);
+        Ok(state.records.iter().filter(|(_, record)| his(record)).map(|(key, _)| *key).collect())
+    }
+
+    fn stats(&self) -> Result<Stats, StoreError> {
+        Ok(Stats { records: Some(self.len() as u64), ..Stats::default() })
+    }
 }
 
 /// Slot mutexes of this process alone. A thread that takes one twice waits for itself and times
@@ -243,10 +307,11 @@ impl SlotMutexes for TestMutexes {
 
 #[cfg(test)]
 mod tests {
-    use super::super::conformance::{self, conformance, key, record};
+    use super::super::conformance::{self, conformance, conformance_of_lists, key, record};
     use super::*;
 
     conformance!(((), FakeStore::default()));
+    conformance_of_lists!(((), FakeStore::default()));
 
     #[test]
     fn a_failure_changes_nothing_and_is_written_down() {

@@ -9,11 +9,13 @@ mod conformance;
 pub mod fake;
 pub mod file;
 mod key;
+mod listing;
 
 use std::any::Any;
 use std::{fmt, io};
 
 pub use self::key::StoreKey;
+pub use self::listing::{Entry, Position, Purged, Stale, Stats};
 use crate::core::clock::Time;
 use crate::core::lock::MutexError;
 use crate::core::session::codec::{EncodeError, RECORD_MAX};
@@ -40,6 +42,17 @@ pub struct Visit {
     pub deadline: Time,
 }
 
+/// What a store can and cannot do: for the configuration test, the documentation and the tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Abilities {
+    /// A process killed at any instruction leaves every record as it was before or as it is after.
+    pub survives_kill: bool,
+    /// It can be listed: scan, purge, the sessions of a user.
+    pub lists: bool,
+    /// Update, merge, touch and delete are one step against every other writer of the store.
+    pub compares: bool,
+}
+
 /// What [`Store::merge`] is to do with the record it found.
 pub enum Merge {
     /// Write this in its place.
@@ -61,6 +74,10 @@ pub enum StoreError {
     Newer(u16),
     /// The record does not fit; the number is the most bytes that do.
     TooLarge(usize),
+    /// The store is full; the text says of what and which directive bounds it.
+    Full(&'static str),
+    /// The store cannot do this at all; [`Abilities`] says so.
+    Unsupported,
     /// The slot's mutex could not be had.
     Mutex(MutexError),
     /// The operating system or the network refused; nothing that was stored is damaged.
@@ -89,6 +106,8 @@ impl fmt::Display for StoreError {
                 write!(f, "the record has format {format}, which a newer release wrote")
             }
             StoreError::TooLarge(most) => write!(f, "the record is larger than {most} bytes"),
+            StoreError::Full(what) => write!(f, "the store is full: {what}"),
+            StoreError::Unsupported => f.write_str("this store has no such operation"),
             StoreError::Mutex(cause) => cause.fmt(f),
             StoreError::Io { doing, cause } => write!(f, "{doing}: {cause}"),
         }
@@ -130,6 +149,9 @@ pub trait Store: Send + Sync {
     /// Its name in `SessionStore` and in logs.
     fn name(&self) -> &'static str;
 
+    /// What it can do.
+    fn abilities(&self) -> Abilities;
+
     /// Writes a new record. [`StoreError::Exists`] if there is one under the key.
     fn create(&self, key: &StoreKey, record: &Record) -> Result<(), StoreError>;
 
@@ -164,4 +186,40 @@ pub trait Store: Send + Sync {
     /// Moves what lies under the key aside after [`StoreError::Corrupt`], so that it is looked at once.
     /// False if it is not corrupt after all, or gone.
     fn quarantine(&self, key: &StoreKey) -> Result<bool, StoreError>;
+
+    /// Shows records to `see` until it returns false, from a position on. Returns where to go on; none
+    /// at the end. A record that is there all the time is seen, however others come and go; one made or
+    /// removed meanwhile may be. No lock is held while `see` runs.
+    fn scan(
+        &self,
+        from: &Position,
+        see: &mut dyn FnMut(Entry) -> bool,
+    ) -> Result<Option<Position>, StoreError> {
+        let (_, _) = (from, see);
+        Err(StoreError::Unsupported)
+    }
+
+    /// Removes stale records, as long as `go_on` says so; asked once for each record looked at. Each is
+    /// judged again when no other writer can come in between, so that a session renewed meanwhile stays.
+    fn purge(
+        &self,
+        stale: Stale,
+        from: &Position,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Purged, StoreError> {
+        let (_, _, _) = (stale, from, go_on);
+        Err(StoreError::Unsupported)
+    }
+
+    /// The keys of the sessions of a user in a scope. The user of a record never changes under its key:
+    /// another user is another record.
+    fn of_user(&self, scope: [u8; 8], user: &str) -> Result<Vec<StoreKey>, StoreError> {
+        let (_, _) = (scope, user);
+        Err(StoreError::Unsupported)
+    }
+
+    /// What the store knows about itself without looking at every record.
+    fn stats(&self) -> Result<Stats, StoreError> {
+        Ok(Stats::default())
+    }
 }

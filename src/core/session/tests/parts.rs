@@ -10,7 +10,7 @@ use crate::core::clock::{Clock, Monotonic, Time};
 use crate::core::session::id::Random;
 use crate::core::session::record::Record;
 use crate::core::store::fake::{FakeStore, Verb};
-use crate::core::store::{Held, Loaded, Merge, Store, StoreError, StoreKey, Visit};
+use crate::core::store::{Abilities, Held, Loaded, Merge, Store, StoreError, StoreKey, Visit};
 
 /// A clock that moves when told to, back as well.
 #[derive(Clone)]
@@ -98,6 +98,10 @@ impl Deref for TestStore {
 impl Store for TestStore {
     fn name(&self) -> &'static str {
         "test"
+    }
+
+    fn abilities(&self) -> Abilities {
+        self.fake.abilities()
     }
 
     fn create(&self, key: &StoreKey, record: &Record) -> Result<(), StoreError> {

@@ -40,7 +40,7 @@ pub use self::dir_error::DirError;
 use self::layout::{build_file, seal_slot};
 use self::open_file::{OpenFile, failed, sequence_after, version_of, write_at};
 use self::tree::{Name, Tree};
-use super::{Held, Loaded, Merge, Store, StoreError, StoreKey, Visit};
+use super::{Abilities, Held, Loaded, Merge, Store, StoreError, StoreKey, Visit};
 use crate::core::lock::SlotMutexes;
 use crate::core::session::record::Record;
 
@@ -93,6 +93,10 @@ fn kept(file: Box<OpenFile>) -> Held {
 impl Store for FileStore {
     fn name(&self) -> &'static str {
         "file"
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities { survives_kill: true, lists: true, compares: true }
     }
 
     fn create(&self, key: &StoreKey, record: &Record) -> Result<(), StoreError> {
