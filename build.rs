@@ -26,7 +26,7 @@ mod httpd {
         compile(&include);
         bind(&include);
         // The library stays mapped over restarts: no late thread exit or cleanup can run into a hole,
-        // and statics behave the same whatever a dependency does. See src/module/state.rs.
+        // and statics behave the same whatever a dependency does.
         println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
     }
 

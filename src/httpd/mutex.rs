@@ -42,13 +42,28 @@ impl MutexPool {
         server: *mut sys::server_rec,
         pool: *mut sys::apr_pool_t,
     ) -> Result<MutexPool, PoolError> {
+        // SAFETY: as the caller says.
+        unsafe { MutexPool::create_named(kind, "", count, server, pool) }
+    }
+
+    /// The same, with instances that are named `prefix` and a number.
+    ///
+    /// # Safety
+    /// As [`MutexPool::create`].
+    pub unsafe fn create_named(
+        kind: &CStr,
+        prefix: &str,
+        count: u32,
+        server: *mut sys::server_rec,
+        pool: *mut sys::apr_pool_t,
+    ) -> Result<MutexPool, PoolError> {
         let mut made = MutexPool { mutexes: Vec::new(), mechanism: 0 };
         for index in 0..count {
             if index >= FILE_MECHANISM_MAX && made.needs_files() {
                 break;
             }
             // SAFETY: as the caller says.
-            let mutex = unsafe { create(kind, &index.to_string(), server, pool)? };
+            let mutex = unsafe { create(kind, &format!("{prefix}{index}"), server, pool)? };
             made.mutexes.push(mutex);
             if index == 0 {
                 // SAFETY: a mutex that was just made.

@@ -12,6 +12,7 @@ mod lifecycle;
 mod notes;
 mod process;
 mod report;
+mod stores;
 mod tree;
 
 use std::ffi::c_int;

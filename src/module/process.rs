@@ -1,6 +1,5 @@
 //! What a child process has for all its requests. Made in `child_init`, before there are threads.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
@@ -14,11 +13,11 @@ use crate::core::lock::{MutexError, SlotMutexes};
 use crate::core::session::Services;
 use crate::core::session::id::SystemRandom;
 use crate::core::session::wire::Secrets;
-use crate::core::store::StoreError;
-use crate::core::store::file::{FileStore, Options};
+use crate::core::store::{Store, StoreError};
 use crate::httpd::mutex::MutexPool;
-use crate::httpd::process as system;
-use crate::httpd::shared::{self, SharedWords};
+use crate::module::stores::{Child, Prepared};
+use crate::system::process as system;
+use crate::system::shared::{self, SharedWords};
 
 /// Longest wait for a mutex of the pool. They are held for microseconds: past this a holder is stopped,
 /// or the disk under it stalls.
@@ -110,23 +109,14 @@ impl Owners for Processes {
     }
 }
 
-/// Where the files are, for who opens them.
-#[derive(Clone)]
-pub struct FilePlan {
-    /// The data directory.
-    pub dir: PathBuf,
-    /// `SessionSync`.
-    pub sync: bool,
-}
-
 /// A child process.
 pub struct Process {
     /// Opened at the first use that succeeds: a directory that was out of reach when the child started
     /// may come back.
-    store: OnceCell<FileStore>,
-    files: FilePlan,
+    store: OnceCell<Box<dyn Store>>,
+    prepared: &'static dyn Prepared,
+    child: Child,
     leases: LeaseTable,
-    mutexes: Arc<PoolMutexes>,
     /// What signs ids.
     pub secrets: Secrets,
     /// How many requests the server works on at a time.
@@ -146,14 +136,13 @@ pub fn get() -> Option<&'static Process> {
 impl Process {
     /// A process with its parts.
     pub fn new(
-        files: FilePlan,
+        (prepared, child): (&'static dyn Prepared, Child),
         leases: LeaseTable,
-        mutexes: Arc<PoolMutexes>,
         secrets: Secrets,
         (workers, shared_writes): (u32, bool),
     ) -> Process {
         let store = OnceCell::new();
-        Process { store, files, leases, mutexes, secrets, workers, shared_writes }
+        Process { store, prepared, child, leases, secrets, workers, shared_writes }
     }
 
     /// Makes this the process of all requests. It lives as long as the child: a child serves one
@@ -164,16 +153,8 @@ impl Process {
 
     /// What sessions need.
     pub fn services(&self) -> Result<Services<'_>, StoreError> {
-        let open = || {
-            let mutexes: Arc<dyn SlotMutexes> = self.mutexes.clone();
-            let options = Options { sync: self.files.sync, ..Options::default() };
-            FileStore::open(&self.files.dir, mutexes, options).map_err(|cause| StoreError::Io {
-                doing: "opening the data directory",
-                cause: std::io::Error::other(cause),
-            })
-        };
         Ok(Services {
-            store: self.store.get_or_try_init(open)?,
+            store: &**self.store.get_or_try_init(|| self.prepared.open(&self.child))?,
             leases: &self.leases,
             clock: &SystemClock,
             random: &SystemRandom,

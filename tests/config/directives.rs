@@ -7,7 +7,7 @@ use crate::support::{Builder, ConfigTest, Server};
 /// A directive, arguments that are taken, arguments that are not, and what is said of those.
 const ROWS: &[(&str, &str, &str, &str)] = &[
     ("SessionEngine", "on", "yes", "this is none of them"),
-    ("SessionStore", "\"file:${DATA}\"", "files", "names another store"),
+    ("SessionStore", "\"file:${DATA}\"", "a/b", "names no store"),
     ("SessionDataDir", "\"${DATA}\"", "/a /b", "takes one argument"),
     ("SessionLocks", "1", "65537", "is more than 65536"),
     ("SessionLocking", "commit", "write", "this is none of them"),

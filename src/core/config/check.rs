@@ -76,7 +76,7 @@ fn check_merged(place: &Place, own: &Place, server: &Server) -> Result<Vec<Warni
     if !place.engine() {
         return Ok(Vec::new());
     }
-    if directory.is_none() {
+    if directory.is_none() && server.needs_directory() {
         return Err("SessionEngine is on, but there is no directory to keep sessions in: write \
                     SessionDataDir DIR, or SessionStore file:DIR, outside of all sections"
             .to_owned());

@@ -10,6 +10,7 @@ mod identity;
 mod kinds;
 mod place;
 mod server;
+mod stores;
 #[cfg(test)]
 pub(crate) mod testing;
 mod values;
@@ -19,4 +20,5 @@ pub use self::directives::{Args, DIRECTIVES, Directive, Origin, Target, find};
 pub use self::identity::reserved_header;
 pub use self::kinds::{LockWaiters, Locking, MaxAge, SameSite, Secure, Sources, StoreFailure};
 pub use self::place::Place;
-pub use self::server::{SecretSource, Server, StoreChoice};
+pub use self::server::{SecretSource, Server};
+pub use self::stores::StoreChoice;

@@ -4,15 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Where sessions are kept (`SessionStore`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StoreChoice {
-    /// Files.
-    File {
-        /// The directory, if it is named with the store.
-        dir: Option<Arc<str>>,
-    },
-}
+use super::stores::StoreChoice;
 
 /// Where a secret comes from (`SessionSecret`). Reading a file or running a command is not done here.
 #[derive(Clone, PartialEq, Eq)]
@@ -58,7 +50,7 @@ impl Server {
     /// # Errors
     /// Both are given and differ; a whole sentence.
     pub fn directory(&self) -> Result<Option<Arc<str>>, String> {
-        let StoreChoice::File { dir } = self.store();
+        let StoreChoice::File { dir } = self.store() else { return Ok(self.data_dir.clone()) };
         match (dir, self.data_dir.clone()) {
             (Some(dir), Some(data)) if Path::new(&*dir) != Path::new(&*data) => Err(
                 "SessionDataDir and the directory of SessionStore differ: give one of them, or \
@@ -67,6 +59,11 @@ impl Server {
             ),
             (dir, data) => Ok(dir.or(data)),
         }
+    }
+
+    /// Whether the store cannot do without a directory.
+    pub fn needs_directory(&self) -> bool {
+        matches!(self.store(), StoreChoice::File { .. } | StoreChoice::Dbm { file: None })
     }
 
     /// How many mutexes the pool has.

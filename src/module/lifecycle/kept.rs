@@ -1,17 +1,15 @@
 //! What a parent keeps over graceful restarts.
 
-use std::path::{Path, PathBuf};
-
 use super::{LeaseMemory, MUTEX_TYPE};
 use crate::core::clock::SystemClock;
 use crate::core::lock::table::Layout;
-use crate::core::store::file::{DataDir, DirLock, Owner};
 use crate::httpd::log::Level;
 use crate::httpd::mutex::{MutexPool, PoolError};
 use crate::httpd::server as host;
-use crate::httpd::shared::SharedWords;
 use crate::httpd::sys;
 use crate::module::process::{LeaseTable, PoolMutexes, Processes};
+use crate::module::stores::{News, Plan, Prepared};
+use crate::system::shared::SharedWords;
 
 /// Names the kept data and its layout in this process: another release of the module, loaded by a
 /// restart, must not take it for its own.
@@ -28,14 +26,13 @@ pub struct Kept {
     pub words: SharedWords,
     /// Its layout.
     pub layout: Layout,
-    /// The data directory.
-    pub dir: PathBuf,
-    /// Keeps other servers away from it for as long as this one runs.
-    _lock: DirLock,
+    /// The store as it was asked for.
+    plan: Plan,
+    /// The store.
+    pub store: Box<dyn Prepared>,
+    /// Mutexes of the store's own, if it asked for some.
+    own: Option<MutexPool>,
 }
-
-/// Lines for the error log.
-type News = Vec<(Level, String)>;
 
 impl Kept {
     /// What an earlier generation made, or new ones at the first start.
@@ -46,7 +43,7 @@ impl Kept {
     pub unsafe fn find_or_make(
         main: *mut sys::server_rec,
         locks: u32,
-        dir: &Path,
+        plan: &Plan,
         workers: u32,
         scratch: *mut sys::apr_pool_t,
     ) -> Result<(&'static Kept, News), String> {
@@ -58,10 +55,10 @@ impl Kept {
         if let Some(kept) = unsafe { found.as_ref() } {
             // SAFETY: as the caller says; the type was registered in `pre_config`.
             let wanted = unsafe { MutexPool::configured(MUTEX_TYPE, main, scratch) };
-            return Ok((kept, kept.differences(locks, dir, wanted)));
+            return Ok((kept, kept.differences(locks, plan, wanted)));
         }
         // SAFETY: as the caller says.
-        let (kept, news) = unsafe { Kept::make(main, locks, dir, workers)? };
+        let (kept, news) = unsafe { Kept::make(main, locks, plan, workers)? };
         let kept = Box::leak(Box::new(kept));
         // SAFETY: as above.
         unsafe { place.write(&raw mut *kept) };
@@ -71,17 +68,17 @@ impl Kept {
     unsafe fn make(
         main: *mut sys::server_rec,
         locks: u32,
-        dir: &Path,
+        plan: &Plan,
         workers: u32,
     ) -> Result<(Kept, News), String> {
-        let (uid, gid) = host::child_owner();
-        let data = DataDir::prepare(dir, Owner { uid, gid }).map_err(|cause| cause.to_string())?;
-        let lock = data.lock().map_err(|cause| cause.to_string())?;
+        let (store, more) = plan.prepare()?;
         // SAFETY: as the caller says.
         let pool = unsafe { host::process_pool(main) };
         // SAFETY: the type was registered in `pre_config`; this pool lives as long as the parent.
         let made = unsafe { MutexPool::create(MUTEX_TYPE, locks + 1, main, pool) };
         let mutexes = made.map_err(|cause| problem(&cause))?;
+        // SAFETY: as above.
+        let own = unsafe { own_mutexes(plan.mutexes(), main, pool)? };
         let slots = mutexes.count().saturating_sub(1).max(1);
         let entries = ENTRIES_MIN.max(workers.saturating_mul(4));
         let layout = Layout::new(slots, entries).ok_or("SessionLocks is out of range")?;
@@ -108,13 +105,13 @@ impl Kept {
             );
             news.push((Level::Warning, text));
         }
-        news.extend(data.warning().map(|text| (Level::Warning, text)));
-        let dir = dir.to_owned();
-        Ok((Kept { mutexes, asked: locks, words, layout, dir, _lock: lock }, news))
+        news.extend(more);
+        let plan = plan.clone();
+        Ok((Kept { mutexes, asked: locks, words, layout, plan, store, own }, news))
     }
 
     /// What the configuration asks for now and gets at a full restart only.
-    fn differences(&self, locks: u32, dir: &Path, mechanism: Option<&str>) -> News {
+    fn differences(&self, locks: u32, plan: &Plan, mechanism: Option<&str>) -> News {
         let mut news = News::new();
         let mut differs = |what: String| {
             let text =
@@ -128,12 +125,8 @@ impl Kept {
         if let Some(mechanism) = mechanism.filter(|wanted| *wanted != now) {
             differs(format!("the mechanism of session locks changes from {now} to {mechanism}"));
         }
-        if self.dir != dir {
-            differs(format!(
-                "the data directory changes from {} to {}",
-                self.dir.display(),
-                dir.display()
-            ));
+        if let Some(change) = plan.change_from(&self.plan) {
+            differs(change);
         }
         news
     }
@@ -144,11 +137,43 @@ impl Kept {
     /// Called once in a new child, before it has threads; `pool` is the child's.
     pub unsafe fn attach(&self, pool: *mut sys::apr_pool_t) -> Result<PoolMutexes, String> {
         // SAFETY: as the caller says.
-        let mutexes = unsafe { self.mutexes.attached(pool) }
-            .map_err(|status| format!("attaching a child to its session locks: status {status}"))?;
-        mutexes.dont_fork();
-        Ok(PoolMutexes(mutexes))
+        unsafe { attach(&self.mutexes, pool) }
     }
+
+    /// The store's own mutexes for a new child, if it has some.
+    ///
+    /// # Safety
+    /// As [`Kept::attach`].
+    pub unsafe fn attach_own(
+        &self,
+        pool: *mut sys::apr_pool_t,
+    ) -> Result<Option<PoolMutexes>, String> {
+        // SAFETY: as the caller says.
+        self.own.as_ref().map(|own| unsafe { attach(own, pool) }).transpose()
+    }
+}
+
+unsafe fn attach(mutexes: &MutexPool, pool: *mut sys::apr_pool_t) -> Result<PoolMutexes, String> {
+    // SAFETY: as the caller says.
+    let mutexes = unsafe { mutexes.attached(pool) }
+        .map_err(|status| format!("attaching a child to its session locks: status {status}"))?;
+    mutexes.dont_fork();
+    Ok(PoolMutexes(mutexes))
+}
+
+/// The mutexes that a store needs for itself, under names of their own: a file mechanism makes a file
+/// of each name.
+unsafe fn own_mutexes(
+    count: u32,
+    main: *mut sys::server_rec,
+    pool: *mut sys::apr_pool_t,
+) -> Result<Option<MutexPool>, String> {
+    if count == 0 {
+        return Ok(None);
+    }
+    // SAFETY: as the caller says.
+    let made = unsafe { MutexPool::create_named(MUTEX_TYPE, "store-", count + 1, main, pool) };
+    made.map(Some).map_err(|cause| problem(&cause))
 }
 
 fn problem(cause: &PoolError) -> String {

@@ -8,17 +8,19 @@ mod checks;
 mod kept;
 
 use std::ffi::{CStr, c_int};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use self::checks::Checked;
 use self::kept::Kept;
 use super::api;
 use super::config::{separate, server_config, server_config_mut, servers};
-use super::process::{FilePlan, LeaseMemory, LeaseTable, Process, Processes};
+use super::process::{LeaseMemory, LeaseTable, Process, Processes};
+use super::stores::{self, Child};
 use crate::core::clock::SystemClock;
+use crate::core::lock::SlotMutexes;
 use crate::core::session::secrets;
 use crate::core::session::wire::Secrets;
+use crate::core::store::file::GRACE;
 use crate::httpd::guard::{guarded, quiet_panics};
 use crate::httpd::log::{self, Level};
 use crate::httpd::server as host;
@@ -33,7 +35,7 @@ const FAILED: c_int = sys::HTTP_INTERNAL_SERVER_ERROR as c_int;
 #[derive(Clone)]
 pub struct Plan {
     kept: &'static Kept,
-    files: FilePlan,
+    sync: bool,
     secrets: Secrets,
     workers: u32,
     shared_writes: bool,
@@ -122,19 +124,19 @@ unsafe fn plan(
     }
     // SAFETY: as the caller says.
     let settings = unsafe { server_config(main) }.settings.clone();
-    let dir = settings.directory()?.ok_or("there is no SessionDataDir")?;
-    let dir = PathBuf::from(host::below_root(&dir)?);
+    let store = stores::Plan::new(&settings)?;
     let owner = host::child_owner();
     let secrets = secrets::read(settings.secrets(), owner, host::below_root)?;
     let workers = host::workers();
     // SAFETY: as the caller says.
-    let (kept, news) = unsafe { Kept::find_or_make(main, settings.locks(), &dir, workers, pool)? };
+    let (kept, news) =
+        unsafe { Kept::find_or_make(main, settings.locks(), &store, workers, pool)? };
     for (level, text) in news {
         say(main, level, &text);
     }
     Ok(Some(Plan {
         kept,
-        files: FilePlan { dir: kept.dir.clone(), sync: settings.sync() },
+        sync: settings.sync(),
         secrets: Secrets::new(&secrets),
         workers,
         // SAFETY: as the caller says.
@@ -155,6 +157,11 @@ pub unsafe fn child_init(pool: *mut sys::apr_pool_t, main: *mut sys::server_rec)
         Ok(mutexes) => Arc::new(mutexes),
         Err(problem) => return say(main, Level::Error, &problem),
     };
+    // SAFETY: as the caller says.
+    let own = match unsafe { plan.kept.attach_own(pool) } {
+        Ok(own) => own.map(|own| Arc::new(own) as Arc<dyn SlotMutexes>),
+        Err(problem) => return say(main, Level::Error, &problem),
+    };
     let memory = LeaseMemory(plan.kept.words);
     plan.kept.words.dont_fork();
     let here = Processes::here();
@@ -166,7 +173,8 @@ pub unsafe fn child_init(pool: *mut sys::apr_pool_t, main: *mut sys::server_rec)
         Err(problem) => return say(main, Level::Error, &problem.to_string()),
     };
     let traits = (plan.workers, plan.shared_writes);
-    let process = Process::new(plan.files, leases, mutexes, plan.secrets, traits);
+    let child = Child { slots: mutexes, own, sync: plan.sync, grace: GRACE };
+    let process = Process::new((&*plan.kept.store, child), leases, plan.secrets, traits);
     if let Err(problem) = process.services() {
         say(main, Level::Error, &format!("opening the store in a child: {problem}"));
     }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{Args, Directive, Set, once};
-use crate::core::config::server::{SecretSource, StoreChoice};
+use crate::core::config::server::SecretSource;
+use crate::core::config::stores::StoreChoice;
 use crate::core::config::values::{number, on_off, path, plain};
 
 const SECRETS_MAX: usize = 8;
@@ -14,13 +15,13 @@ const SECRET_MAX: usize = 1024;
 
 pub const STORE: Directive = Directive {
     name: "SessionStore",
-    syntax: "file[:DIR]",
+    syntax: "TYPE[:ARG]",
     args: Args::One,
     default: "file",
-    allowed: "file or file:DIR",
+    allowed: "file[:DIR], dbm[:FILE], memory[:SIZE], redis://…, socache:NAME[:ARG] or a provider's name",
     htaccess: None,
     help: "where sessions are kept",
-    set: Set::Server(|server, words| once(&mut server.store, store(words[0])?)),
+    set: Set::Server(|server, words| once(&mut server.store, StoreChoice::parse(words[0])?)),
 };
 
 pub const DATA_DIR: Directive = Directive {
@@ -66,17 +67,6 @@ pub const SYNC: Directive = Directive {
     help: "whether data is on the disk before the answer leaves",
     set: Set::Server(|server, words| once(&mut server.sync, on_off(words[0])?)),
 };
-
-fn store(text: &str) -> Result<StoreChoice, String> {
-    let (kind, dir) = match text.split_once(':') {
-        Some((kind, dir)) => (kind, Some(dir)),
-        None => (text, None),
-    };
-    if !kind.eq_ignore_ascii_case("file") {
-        return Err("names another store".to_owned());
-    }
-    Ok(StoreChoice::File { dir: dir.map(path).transpose()? })
-}
 
 fn secrets(words: &[&str]) -> Result<Arc<[SecretSource]>, String> {
     if words.len() > SECRETS_MAX {

@@ -9,7 +9,11 @@ const HTACCESS: Origin = Origin { htaccess: true };
 /// Of each directive: arguments that are taken and arguments that are not.
 const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
     ("SessionEngine", &["on", "Off"], &["yes", "1", "on off"]),
-    ("SessionStore", &["file", "file:/srv/sessions"], &["memory", "file:", "redis://h", "files"]),
+    (
+        "SessionStore",
+        &["file", "file:/srv/sessions", "memory:32M", "redis://h", "socache:shmcb", "own:x"],
+        &["file:", "memory:1", "socache", "a/b"],
+    ),
     ("SessionDataDir", &["/srv/sessions", "var/sessions"], &["", "/a /b", "/a\u{7}"]),
     ("SessionLocks", &["1", "65536"], &["0", "65537", "many", "1 2"]),
     ("SessionLocking", &["request", "commit", "READ", "off"], &["on", "exclusive", "write"]),
