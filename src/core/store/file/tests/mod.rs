@@ -3,7 +3,9 @@
 mod crash;
 mod dir;
 mod foreign;
+mod listing;
 mod race;
+mod users;
 mod verbs;
 
 use std::fs;
