@@ -19,9 +19,6 @@
 //! Not done here: removal of expired records, and lists of sessions.
 
 mod access;
-mod checksum;
-mod data_dir;
-mod dir_error;
 mod layout;
 mod open_file;
 #[cfg(test)]
@@ -35,19 +32,16 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use self::access::{Found, is_foreign};
-pub use self::data_dir::{DataDir, DirLock, Owner};
-pub use self::dir_error::DirError;
 use self::layout::{build_file, seal_slot};
 use self::open_file::{OpenFile, failed, sequence_after, version_of, write_at};
 use self::tree::{Name, Tree};
+use super::dir::{CORRUPT_MAX, DataDir, DirError, Owner};
 use super::{Abilities, Held, Loaded, Merge, Store, StoreError, StoreKey, Visit};
 use crate::core::lock::SlotMutexes;
 use crate::core::session::record::Record;
 
 /// How long a file may be unfinished before it counts as damaged: `SessionCleanupGrace` by default.
 pub const GRACE: Duration = Duration::from_secs(240);
-/// Most unreadable records that are kept aside; further ones are removed.
-pub const CORRUPT_MAX: usize = 100;
 
 /// How a [`FileStore`] works.
 #[derive(Debug, Clone, Copy)]
