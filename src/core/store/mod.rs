@@ -12,6 +12,7 @@ pub mod fake;
 pub mod file;
 mod key;
 mod listing;
+pub mod memory;
 
 use std::any::Any;
 use std::{fmt, io};
