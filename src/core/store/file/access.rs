@@ -11,10 +11,11 @@ use super::layout::{Facts, SLOT_HEAD, build_file, later, seal_slot};
 use super::open_file::{
     Buffer, OpenFile, Seen, failed, sequence_after, understand, write_at, write_visit,
 };
-use super::tree::{Name, is_file};
+use super::tree::Name;
 use super::users::{Entry, mark_of};
 use crate::core::lock::{SlotGuard, slot_of};
 use crate::core::session::record::Record;
+use crate::core::store::dir::is_file;
 use crate::core::store::{StoreError, StoreKey, Visit};
 
 /// What lies under a key.

@@ -7,10 +7,11 @@ use rustix::io::Errno;
 
 use super::access::{Found, is_foreign};
 use super::open_file::failed;
-use super::tree::{CORRUPT, GROWING, Name, entries, names, open_dir};
+use super::tree::{GROWING, Name, names};
 use super::users::{self, USERS};
 use super::{CORRUPT_MAX, FileStore};
 use crate::core::clock::{Clock, SystemClock, Time};
+use crate::core::store::dir::{CORRUPT, entries, open_dir};
 use crate::core::store::{Entry, Position, Purged, Stale, Stats, StoreError, StoreKey};
 
 /// Where a walk goes on.

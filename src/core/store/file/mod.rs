@@ -19,9 +19,6 @@
 //! - A kill loses nothing. A power cut may, without `sync`, undo or lose what was written last.
 
 mod access;
-mod checksum;
-mod data_dir;
-mod dir_error;
 mod layout;
 mod listing;
 mod open_file;
@@ -37,12 +34,11 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use self::access::Found;
-pub use self::data_dir::{DataDir, DirLock, Owner};
-pub use self::dir_error::DirError;
 use self::layout::{build_file, seal_slot};
 use self::open_file::{OpenFile, failed, sequence_after, version_of, write_at};
 use self::tree::{Name, Tree};
 use self::users::Entry as UserEntry;
+use super::dir::{CORRUPT_MAX, DataDir, DirError, Owner};
 use super::{
     Abilities, Entry, Held, Loaded, Merge, Position, Purged, Stale, Stats, Store, StoreError,
     StoreKey, Visit,
@@ -52,8 +48,6 @@ use crate::core::session::record::Record;
 
 /// How long a file may be unfinished before it counts as damaged: `SessionCleanupGrace` by default.
 pub const GRACE: Duration = Duration::from_secs(240);
-/// Most unreadable records that are kept aside; further ones are removed.
-pub const CORRUPT_MAX: usize = 100;
 
 /// How a [`FileStore`] works.
 #[derive(Debug, Clone, Copy)]

@@ -1,40 +1,20 @@
 //! The files below the data directory, each reached from one descriptor without following a link.
-//!
-//! Whoever can write there is the server's user, and what that user plants must lead nowhere else:
-//! not for the server, and not for a tool that root starts.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat};
+use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags, ResolveFlags};
 use rustix::io::{Errno, Result, retry_on_intr};
 
 use crate::core::store::StoreKey;
+use crate::core::store::dir::{CORRUPT, DIR_FLAGS, DIR_MODE, FILE_MODE, entries, open_dir};
 
-/// Mode of every file.
-pub const FILE_MODE: Mode = Mode::from_raw_mode(0o600);
-/// Mode of every directory.
-pub const DIR_MODE: Mode = Mode::from_raw_mode(0o700);
-/// Where unreadable records are moved.
-pub const CORRUPT: &str = "corrupt";
 /// End of the name of a file that is to take the place of one that became too small. What a killed
 /// process left of it is never read.
 pub const GROWING: &[u8] = b".new";
 
-const DIR_FLAGS: OFlags =
-    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 /// How a file is opened for reading and writing.
 pub const FILE_FLAGS: OFlags = OFlags::RDWR.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-
-/// Opens a directory itself, not what a link in its place leads to.
-pub fn open_dir(at: impl AsFd, name: impl rustix::path::Arg + Copy) -> Result<OwnedFd> {
-    retry_on_intr(|| fs::openat(&at, name, DIR_FLAGS, Mode::empty()))
-}
-
-/// Whether something is a regular file.
-pub fn is_file(stat: &Stat) -> bool {
-    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
-}
 
 /// Where a record lies: `xx/HASH`, in hexadecimal digits of its key; `xx` are the first two.
 pub struct Name([u8; 3 + 64]);
@@ -248,10 +228,4 @@ pub fn names<T: Ord>(dir: &OwnedFd, mut of: impl FnMut(&[u8]) -> Option<T>) -> R
     }
     found.sort_unstable();
     Ok(found)
-}
-
-/// How many entries a directory has.
-pub fn entries(dir: &OwnedFd) -> Result<usize> {
-    let is_entry = |name: &[u8]| (name != b"." && name != b"..").then_some(());
-    names(dir, is_entry).map(|names| names.len())
 }

@@ -14,10 +14,11 @@ use sha2::{Digest, Sha256};
 
 use super::FileStore;
 use super::access::{Found, is_foreign};
-use super::checksum::xxh64;
 use super::open_file::failed;
-use super::tree::{FILE_FLAGS, Name, Tree, make_dir, names, open_dir};
+use super::tree::{FILE_FLAGS, Name, Tree, make_dir, names};
 use crate::core::session::record::Record;
+use crate::core::store::checksum::xxh64;
+use crate::core::store::dir::open_dir;
 use crate::core::store::{StoreError, StoreKey};
 
 /// The directory of the index.
