@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod conformance;
+pub mod external;
 #[cfg(test)]
 pub mod fake;
 pub mod file;
