@@ -156,7 +156,10 @@ pub unsafe fn register_map(
 }
 
 /// A text as it may stand in a log: what could be taken for something else is escaped.
-pub fn log_item(pool: Pool, text: *const c_char) -> *const c_char {
+///
+/// # Safety
+/// `text` is a C string that lives as long as the pool.
+pub unsafe fn log_item(pool: Pool, text: *const c_char) -> *const c_char {
     // SAFETY: the pool lives, and the text is a C string in it.
     unsafe { sys::ap_escape_logitem(pool.as_ptr(), text) }
 }

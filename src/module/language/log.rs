@@ -28,7 +28,8 @@ unsafe extern "C" fn value(record: *mut sys::request_rec, key: *mut c_char) -> *
     let found = || {
         tree::seen(request, |session| session.get(&key).map(|value| pool.bytes(value)))
             .flatten()
-            .map_or(none, |value| log_item(pool, value))
+            // SAFETY: the value was copied into this pool.
+            .map_or(none, |value| unsafe { log_item(pool, value) })
     };
     guarded(found, || none)
 }
