@@ -10,6 +10,7 @@
 #include "http_vhost.h"
 #include "ap_mpm.h"
 #include "ap_provider.h"
+#include "ap_socache.h"
 #include "util_filter.h"
 #include "util_mutex.h"
 #include "unixd.h"
