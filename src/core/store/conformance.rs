@@ -1,4 +1,5 @@
-//! What every store has to do: one suite, run over each of them by [`conformance!`].
+//! What every store has to do: one suite, run over each of them by [`conformance!`]. Stores that live
+//! inside httpd alone are run over by the debug build of the module, see `module::suite`.
 
 use std::sync::Barrier;
 
@@ -10,6 +11,7 @@ use crate::core::session::values::{Key, Values};
 
 /// Makes a test of each part of the suite for a store. The argument is an expression: a pair of
 /// what has to live as long as the store, and the store.
+#[cfg(test)]
 macro_rules! conformance {
     ($make:expr) => {
         conformance!($make;
@@ -42,9 +44,11 @@ macro_rules! conformance {
         )*
     };
 }
+#[cfg(test)]
 pub(super) use conformance;
 
 /// The same for what a store that lists can do, [`super::Abilities::lists`].
+#[cfg(test)]
 macro_rules! conformance_of_lists {
     ($make:expr) => {
         conformance!($make;
@@ -59,6 +63,7 @@ macro_rules! conformance_of_lists {
         );
     };
 }
+#[cfg(test)]
 pub(super) use conformance_of_lists;
 
 /// A key; another one for each number.

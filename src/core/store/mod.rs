@@ -3,8 +3,8 @@
 //! Create and update are different verbs, and an update names the record's incarnation: it can
 //! neither bring back what was deleted nor hit what took its place.
 
-#[cfg(test)]
-mod conformance;
+#[cfg(any(test, all(debug_assertions, feature = "httpd")))]
+pub(crate) mod conformance;
 pub mod external;
 #[cfg(test)]
 pub mod fake;
