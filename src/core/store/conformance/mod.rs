@@ -1,5 +1,11 @@
-//! What every store has to do: one suite, run over each of them by [`conformance!`]. Stores that live
-//! inside httpd alone are run over by the debug build of the module, see `module::suite`.
+//! What every store has to do: one suite, run over each of them by [`conformance!`], by
+//! [`conformance_of_lists!`] if it lists, by [`conformance_of_processes!`] if several processes open it.
+//! Over stores that live inside httpd alone a debug build of the module runs it, see `module::suite`.
+
+#[cfg(test)]
+mod churn;
+#[cfg(test)]
+pub mod processes;
 
 use std::sync::Barrier;
 
@@ -65,6 +71,8 @@ macro_rules! conformance_of_lists {
 }
 #[cfg(test)]
 pub(super) use conformance_of_lists;
+#[cfg(test)]
+pub(super) use processes::conformance_of_processes;
 
 /// A key; another one for each number.
 pub fn key(number: u8) -> StoreKey {
