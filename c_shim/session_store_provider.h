@@ -93,7 +93,9 @@ extern "C" {
  * against every other writer in every process and on every machine. A store
  * without it may ignore what is expected, and create may write over a record:
  * the module then reads before it writes, under a mutex of its own, which
- * excludes other processes of this server but no other machine.
+ * excludes other processes of this server but no other machine. Readers do not
+ * wait for it: while a record is written over, a load finds the old one or the
+ * new one, in any store.
  */
 #define SESSION_STORE_COMPARES 0x04u
 /** See "Kills". */

@@ -22,8 +22,9 @@
  * slot, so a scan, which goes from slot to slot, misses none.
  *
  * All this happens under a lock on the file, which the kernel drops with the
- * process that held it; and since such a lock is the process's, under a mutex of
- * its threads.
+ * process that held it, and under a mutex of the process's threads. A lock of
+ * this kind belongs to what open() made: a descriptor that children inherit
+ * excludes none of them from another, so each opens the file for itself.
  */
 #include "httpd.h"
 
@@ -33,6 +34,7 @@
 #include "apr_strings.h"
 #include "apr_thread_mutex.h"
 #include "http_config.h"
+#include "unixd.h"
 
 #include "session_store_provider.h"
 
@@ -41,6 +43,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define SLOT_BYTES 8192
 #define SLOTS 2048
@@ -78,13 +81,14 @@ typedef char a_slot_has_the_size_it_says[sizeof(slot) == SLOT_BYTES ? 1 : -1];
 
 /* Made by the parent and inherited by its children. */
 typedef struct {
-    apr_file_t *file;
+    const char *path;
     slot *slots;
 } table;
 
 /* In a child. */
 typedef struct {
-    table *table;
+    slot *slots;
+    apr_file_t *file;
     apr_thread_mutex_t *mutex;
 } child;
 
@@ -99,13 +103,25 @@ static const char *check(const char *argument, apr_pool_t *temp)
     return NULL;
 }
 
-/* Gives a new file its size on the disk: a mapped file that cannot grow when
- * it has to would end the process. */
+static apr_status_t open_file(apr_file_t **file, const char *path,
+                              apr_pool_t *pool)
+{
+    apr_int32_t flags = APR_FOPEN_CREATE | APR_FOPEN_READ | APR_FOPEN_WRITE;
+
+    return apr_file_open(file, path, flags, APR_FPROT_UREAD | APR_FPROT_UWRITE,
+                         pool);
+}
+
+/* Gives a new file its size on the disk, since a mapped file that cannot grow
+ * when it has to would end the process; and its owner. */
 static apr_status_t make(int fd)
 {
     int rv = posix_fallocate(fd, 0, FILE_BYTES);
 
     if (rv == 0 && pwrite(fd, MAGIC, sizeof(MAGIC), 0) != sizeof(MAGIC))
+        rv = errno;
+    if (rv == 0 && geteuid() == 0
+        && fchown(fd, ap_unixd_config.user_id, ap_unixd_config.group_id) != 0)
         rv = errno;
     return rv;
 }
@@ -115,18 +131,17 @@ static const char *prepare(void **store, const char *argument,
 {
     table *made = apr_pcalloc(pool, sizeof(*made));
     const char *path = ap_server_root_relative(pool, argument);
-    apr_int32_t flags = APR_FOPEN_CREATE | APR_FOPEN_READ | APR_FOPEN_WRITE;
     struct stat facts;
+    apr_file_t *file;
     apr_os_file_t fd;
     apr_status_t rv;
     char *at;
 
     (void)host;
-    rv = apr_file_open(&made->file, path, flags,
-                       APR_FPROT_UREAD | APR_FPROT_UWRITE, pool);
+    rv = open_file(&file, path, pool);
     if (rv != APR_SUCCESS)
         return apr_psprintf(pool, "opening %s: %pm", path, &rv);
-    apr_os_file_get(&fd, made->file);
+    apr_os_file_get(&fd, file);
     if (fstat(fd, &facts) == 0 && facts.st_size == 0)
         rv = make(fd);
     if (rv != APR_SUCCESS)
@@ -138,6 +153,8 @@ static const char *prepare(void **store, const char *argument,
         return apr_psprintf(pool, "mapping %s failed", path);
     if (memcmp(at, MAGIC, sizeof(MAGIC)) != 0)
         return apr_psprintf(pool, "%s is no table of sessions", path);
+    apr_file_close(file);
+    made->path = path;
     made->slots = (slot *)(at + SLOT_BYTES);
     *store = made;
     return NULL;
@@ -145,9 +162,13 @@ static const char *prepare(void **store, const char *argument,
 
 static const char *open_in_child(void **opened, void *store, apr_pool_t *pool)
 {
+    const table *table = store;
     child *made = apr_pcalloc(pool, sizeof(*made));
+    apr_status_t rv = open_file(&made->file, table->path, pool);
 
-    made->table = store;
+    if (rv != APR_SUCCESS)
+        return apr_psprintf(pool, "opening %s: %pm", table->path, &rv);
+    made->slots = table->slots;
     if (apr_thread_mutex_create(&made->mutex, APR_THREAD_MUTEX_DEFAULT, pool)
         != APR_SUCCESS)
         return "making a mutex failed";
@@ -163,7 +184,7 @@ static apr_status_t begin(child *c)
 
     if (rv != APR_SUCCESS)
         return rv;
-    rv = apr_file_lock(c->table->file, APR_FLOCK_EXCLUSIVE);
+    rv = apr_file_lock(c->file, APR_FLOCK_EXCLUSIVE);
     if (rv != APR_SUCCESS)
         apr_thread_mutex_unlock(c->mutex);
     return rv;
@@ -171,7 +192,7 @@ static apr_status_t begin(child *c)
 
 static apr_status_t end(child *c, apr_status_t rv)
 {
-    apr_file_unlock(c->table->file);
+    apr_file_unlock(c->file);
     apr_thread_mutex_unlock(c->mutex);
     return rv;
 }
@@ -192,7 +213,7 @@ static slot *find(child *c, const unsigned char *key, int to_write)
     slot *room = NULL;
 
     for (i = 0; i < WINDOW; i++) {
-        slot *s = &c->table->slots[(first + i) % SLOTS];
+        slot *s = &c->slots[(first + i) % SLOTS];
 
         if (is_used(s) && memcmp(s->key, key, sizeof(s->key)) == 0)
             return s;
@@ -369,7 +390,7 @@ static apr_status_t scan(void *opened, const void *from, apr_size_t len,
     if ((rv = begin(c)) != APR_SUCCESS)
         return rv;
     while (more && next < SLOTS) {
-        slot *s = &c->table->slots[next++];
+        slot *s = &c->slots[next++];
 
         if (is_used(s))
             more = see(baton, s->key, &next, sizeof(next));
@@ -388,7 +409,7 @@ static apr_status_t stats(void *opened, session_store_stats *figures)
     figures->records = figures->bytes = 0;
     figures->capacity = (apr_int64_t)SLOTS * RECORD_MAX;
     for (i = 0; i < SLOTS; i++) {
-        slot *s = &c->table->slots[i];
+        slot *s = &c->slots[i];
 
         if (is_used(s)) {
             figures->records++;

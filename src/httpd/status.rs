@@ -4,6 +4,8 @@
 use super::sys;
 use super::table::bytes_of;
 
+/// `APR_EGENERAL`
+pub const GENERAL: i32 = 20_014;
 /// `APR_EOF`
 pub const EOF: i32 = 70_014;
 /// `APR_NOTFOUND`

@@ -140,6 +140,8 @@ impl Prepared for Ready {
             cache: Arc::clone(&self.cache),
             lists: self.lists,
             limits: self.limits,
+            // mod_socache_dbm fails like this where APR's DBM finds nothing, and says so in no other case.
+            missing: (self.cache.provider().name() == "dbm").then_some(status::GENERAL),
             grace: child.grace,
         };
         Ok(Box::new(ExternalStore::new(backend, child.own.clone())?))
@@ -151,6 +153,7 @@ struct Objects {
     cache: Arc<Cache>,
     lists: bool,
     limits: Limits,
+    missing: Option<i32>,
     grace: Duration,
 }
 
@@ -206,8 +209,10 @@ impl Backend for Objects {
     }
 
     fn load(&self, key: &StoreKey) -> Result<Option<Found>, StoreError> {
-        let found = self.cache.retrieve(key.as_bytes(), self.limits.record_max);
-        let found = found.map_err(failed("reading a record from the object cache"))?;
+        let found = match self.cache.retrieve(key.as_bytes(), self.limits.record_max) {
+            Err(status) if Some(status) == self.missing => None,
+            found => found.map_err(failed("reading a record from the object cache"))?,
+        };
         if found.is_none() && !self.cache.provider().is_serial() {
             self.is_there()?;
         }
