@@ -2,11 +2,16 @@
 //! same but for one thing.
 
 use std::fs;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::behaviour::{self, SUITE, kept_in, suite};
 use crate::mpm_tests;
-use crate::steps::{count, run, visitor};
-use crate::support::{Builder, Mpm, apxs};
+use crate::steps::{ask, count, run, visitor};
+use crate::support::{Builder, Client, Mpm, apxs, wait_value};
 
 /// Its table stands below the server root.
 const TABLE: &str = "${ROOT}/run/sessions.table";
@@ -71,6 +76,56 @@ fn a_store_that_is_not_safe_for_threads_serves_processes() {
     server.expect_log("SessionMaxSize allows larger sessions");
     behaviour::a_session_comes_back(&server, 900);
     behaviour::parallel_increments_lose_nothing(&server);
+}
+
+/// What its documentation claims: a kill at any instruction leaves the record of before or of after.
+#[test]
+fn children_of_the_example_can_be_killed_under_load() {
+    let server = own("example").threads(8).start_servers(6).max_workers(48).start();
+    server.expect_log("SessionMaxSize allows larger sessions");
+    let mut clients: Vec<Client> = (0..6).map(|_| visitor(&server)).collect();
+    let (stop, answers) = (AtomicBool::new(false), AtomicU32::new(0));
+    let counts: Vec<(u32, u32)> = thread::scope(|scope| {
+        let (stop, answers) = (&stop, &answers);
+        let workers = clients.iter().map(|client| {
+            let mut client = client.clone();
+            scope.spawn(move || {
+                let (mut done, mut unsure) = (0, 0);
+                while !stop.load(Ordering::Relaxed) {
+                    match client.try_send(&ask("incr:n")) {
+                        Ok(answer) if answer.status == 200 => done += 1,
+                        _ => unsure += 1,
+                    }
+                    answers.fetch_add(1, Ordering::Relaxed);
+                }
+                (done, unsure)
+            })
+        });
+        let workers: Vec<_> = workers.collect();
+        for _ in 0..12 {
+            let before = answers.load(Ordering::Relaxed);
+            wait_value(
+                "the load to go on",
+                Duration::from_secs(20),
+                || answers.load(Ordering::Relaxed),
+                |now| *now > before + 20,
+            );
+            if let Some(pid) = server.accepting().first() {
+                kill(*pid);
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+        workers.into_iter().map(|worker| worker.join().expect("a visitor")).collect()
+    });
+    for (client, (done, unsure)) in clients.iter_mut().zip(counts) {
+        let sum = count(client);
+        assert!(done > 5 && sum > done && sum <= 1 + done + unsure, "{sum}: {done}, {unsure}");
+    }
+}
+
+fn kill(pid: u32) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a pid");
+    kill_process(pid, Signal::KILL).expect("killing a child of the server");
 }
 
 #[test]

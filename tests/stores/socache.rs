@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::behaviour::{self, SUITE, kept_in, suite};
 use crate::mpm_tests;
 use crate::steps::{count, run, visitor};
-use crate::support::{Builder, Memcached, Mpm, Server, wait_value};
+use crate::support::{Builder, Memcached, Mpm, Server, inspect, wait_value};
 
 /// Large enough for the suite's largest record.
 const LARGE: &str = "socache:shmcb:${ROOT}/run/sessions(67108864)";
@@ -112,6 +112,20 @@ fn sessions_in_shared_memory_end_with_the_server_and_not_before() {
     assert_eq!(server.log_count("are kept in the object cache"), 1);
     server.restart();
     assert_eq!(run(&mut client, "reason"), ["reason=SUCCESS unknown"]);
+}
+
+#[test]
+fn graceful_restarts_make_no_second_cache_and_leave_nothing_behind() {
+    let server = warned(shmcb(LARGE).start());
+    let mut client = visitor(&server);
+    let parent = || inspect::holdings(server.pid()).expect("the parent");
+    server.reload_graceful();
+    let before = parent();
+    for sum in 2..=8 {
+        server.reload_graceful();
+        assert_eq!(run(&mut client, "incr:n"), [format!("incr=SUCCESS {sum}")]);
+    }
+    assert_eq!(parent(), before);
 }
 
 #[test]
