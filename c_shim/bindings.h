@@ -11,6 +11,7 @@
 #include "ap_expr.h"
 #include "ap_mpm.h"
 #include "ap_provider.h"
+#include "ap_socache.h"
 #include "util_filter.h"
 #include "util_mutex.h"
 #include "mod_auth.h"

@@ -15,8 +15,9 @@ void shim_register_hooks(void)
                                           NULL };
 
     ap_hook_pre_config(mss_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
+    /* Behind the MPM, which finds out here how many children it may have. */
     ap_hook_check_config(mss_check_config, NULL, NULL,
-                         APR_HOOK_MIDDLE);
+                         APR_HOOK_LAST);
     ap_hook_post_config(mss_post_config, NULL, NULL,
                         APR_HOOK_MIDDLE);
     ap_hook_child_init(mss_child_init, NULL, NULL, APR_HOOK_MIDDLE);

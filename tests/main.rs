@@ -15,4 +15,5 @@ mod readme;
 mod restart;
 mod restart_soak;
 mod steps;
+mod stores;
 mod support;

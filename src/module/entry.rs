@@ -68,6 +68,10 @@ pub unsafe extern "C" fn mss_insert_filter(record: *mut sys::request_rec) {
 pub unsafe extern "C" fn mss_handler(record: *mut sys::request_rec) -> c_int {
     // SAFETY: as above.
     let Some(request) = (unsafe { Request::from_raw(record) }) else { return sys::DECLINED };
+    #[cfg(debug_assertions)]
+    if let Some(status) = guarded(|| super::suite::answer(request), || Some(FAILED)) {
+        return status;
+    }
     guarded(
         || handler::handle(request),
         || {

@@ -14,6 +14,8 @@ mod notes;
 mod process;
 mod report;
 mod stores;
+#[cfg(debug_assertions)]
+mod suite;
 mod tree;
 
 use std::ffi::c_int;

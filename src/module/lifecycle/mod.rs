@@ -24,6 +24,7 @@ use crate::core::session::wire::Secrets;
 use crate::core::store::file::GRACE;
 use crate::httpd::guard::{guarded, quiet_panics};
 use crate::httpd::log::{self, Level};
+use crate::httpd::pool::Pool;
 use crate::httpd::server as host;
 use crate::httpd::sys;
 
@@ -84,7 +85,9 @@ pub unsafe fn check_config(pool: *mut sys::apr_pool_t, main: *mut sys::server_re
     // SAFETY: as the caller says.
     unsafe { separate(main, pool) };
     // SAFETY: as the caller says.
-    let Checked { problems, warnings } = unsafe { checks::check(main) };
+    let pool = unsafe { Pool::from_raw(pool) };
+    // SAFETY: as the caller says.
+    let Checked { problems, warnings } = unsafe { checks::check(pool, main) };
     if host::is_worth_telling() {
         for warning in &warnings {
             say(main, Level::Warning, warning);
