@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::layout::{Layout, Part};
+use super::layout::{Layout, Part, UNSURE};
 use super::shard::Shard;
 use crate::core::lock::host::Words;
 use crate::core::store::checksum::xxh64;
@@ -118,7 +118,7 @@ pub fn create(words: &impl Words, layout: &Layout, boot: Option<Boot>) {
 /// Has every shard made sure of at its next use.
 pub fn distrust(words: &impl Words, layout: &Layout) {
     for index in 0..layout.shards() {
-        Shard::new(words, layout, index).set_part(Part::Busy, 1);
+        Shard::new(words, layout, index).set_part(Part::Busy, UNSURE);
     }
 }
 

@@ -1,5 +1,12 @@
 //! Tests of the memory store.
 
+mod beside;
+mod damage;
+mod full;
+mod headers;
+mod kills;
+mod model;
+mod sim;
 mod suite;
 
 use std::sync::Arc;
