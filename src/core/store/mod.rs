@@ -7,6 +7,7 @@ mod checksum;
 #[cfg(test)]
 mod conformance;
 pub mod dir;
+pub mod external;
 #[cfg(test)]
 pub mod fake;
 pub mod file;
