@@ -6,6 +6,7 @@ mod full;
 mod headers;
 mod kills;
 mod model;
+mod processes;
 mod sim;
 mod suite;
 
