@@ -25,6 +25,11 @@ const CHECK_WORD: usize = 5;
 pub struct Boot([u64; 2]);
 
 impl Boot {
+    /// The latest start of this machine; none if the system does not tell.
+    pub fn latest() -> Option<Boot> {
+        Boot::parse(&std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?)
+    }
+
     /// From the text of `/proc/sys/kernel/random/boot_id`: 32 hexadecimal digits among hyphens. None
     /// if it is something else.
     pub fn parse(text: &str) -> Option<Boot> {

@@ -72,6 +72,7 @@ fn a_start_that_was_cut_short_is_no_store() {
 
 #[test]
 fn the_id_of_a_start_is_32_digits() {
+    assert!(Boot::latest().is_some());
     let id = "0123abcd-4567-89ab-cdef-0123456789ab";
     assert_eq!(Boot::parse(id), Boot::parse(&format!(" {id}\n")));
     for text in ["", "0123", "zzzzzzzz-4567-89ab-cdef-0123456789ab", &format!("{id}0")] {
