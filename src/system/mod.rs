@@ -2,5 +2,6 @@
 //! and nothing of httpd: the command line tool uses it too.
 
 pub mod library;
+pub mod mapping;
 pub mod process;
 pub mod shared;

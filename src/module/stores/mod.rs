@@ -2,6 +2,7 @@
 //! opened by each child.
 
 mod file;
+mod memory;
 mod provider;
 mod socache;
 
@@ -24,6 +25,8 @@ pub type News = Vec<(Level, String)>;
 pub enum Plan {
     /// Files.
     File(file::Plan),
+    /// Memory that all processes share.
+    Memory(memory::Plan),
     /// An object cache of httpd's.
     Socache(socache::Plan),
     /// A store of another module.
@@ -100,6 +103,7 @@ impl Plan {
     pub fn new(settings: &Server) -> Result<Plan, String> {
         match settings.store() {
             StoreChoice::File { .. } => file::Plan::new(settings).map(Plan::File),
+            StoreChoice::Memory { .. } => memory::Plan::new(settings).map(Plan::Memory),
             StoreChoice::Socache { .. } => socache::Plan::new(settings).map(Plan::Socache),
             StoreChoice::Provider { .. } => provider::Plan::new(settings).map(Plan::Provider),
             _ => Err("SessionStore names a store that this release does not have".to_owned()),
@@ -110,6 +114,7 @@ impl Plan {
     pub fn mutexes(&self) -> u32 {
         match self {
             Plan::File(_) => 0,
+            Plan::Memory(_) => memory::MUTEXES,
             Plan::Socache(plan) => plan.mutexes(),
             Plan::Provider(plan) => plan.mutexes(),
         }
@@ -122,6 +127,7 @@ impl Plan {
     pub fn prepare(&self, parent: Parent) -> Result<(Box<dyn Prepared>, News), String> {
         match self {
             Plan::File(plan) => plan.prepare(),
+            Plan::Memory(plan) => plan.prepare(),
             Plan::Socache(plan) => plan.prepare(parent),
             Plan::Provider(plan) => plan.prepare(parent),
         }
@@ -134,6 +140,7 @@ impl Plan {
         }
         match (used, self) {
             (Plan::File(used), Plan::File(wanted)) => wanted.change_from(used),
+            (Plan::Memory(used), Plan::Memory(wanted)) => wanted.change_from(used),
             (used, wanted) if used.name() == wanted.name() => {
                 Some(format!("what SessionStore {} is told changes", used.name()))
             }
@@ -147,6 +154,7 @@ impl Plan {
     fn name(&self) -> String {
         match self {
             Plan::File(_) => "file".to_owned(),
+            Plan::Memory(_) => "memory".to_owned(),
             Plan::Socache(plan) => plan.name(),
             Plan::Provider(plan) => plan.name(),
         }
