@@ -13,5 +13,6 @@ mod notes;
 mod readme;
 mod restart;
 mod restart_soak;
+mod seeds;
 mod steps;
 mod support;

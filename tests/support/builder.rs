@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::apxs;
 use super::layout::{Layout, SERVER_USER, is_root};
 use super::mpm::{Mpm, Size};
+use super::stores::Store;
 use super::target::Target;
 
 /// A server to be. Configuration text may use `${ROOT}`, `${DATA}`, `${DOCS}`, `${PORT}`.
@@ -90,9 +91,9 @@ impl Builder {
         self
     }
 
-    /// Sessions everywhere, kept in files of the data folder.
+    /// Sessions everywhere, kept in the test's store.
     pub fn sessions(self) -> Builder {
-        self.conf("SessionDataDir \"${DATA}\"\nSessionEngine on\n")
+        self.conf(&format!("{}SessionEngine on\n", Store::current().line()))
     }
 
     /// `warn session_store:debug` if not said.
