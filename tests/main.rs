@@ -5,6 +5,7 @@ mod c_api;
 mod caches;
 mod config;
 mod ends;
+mod examples;
 mod guards;
 mod harness;
 mod identity;
