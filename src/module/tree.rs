@@ -296,8 +296,9 @@ pub fn offer_nothing(request: Request<'_>) -> Result<bool, Failure> {
     let process = process::get().ok_or(Failure::NoProcess)?;
     let slot = slot_or_make(request.anchor()).ok_or(Failure::Phase)?;
     let mut tree = slot.tree.try_borrow_mut().map_err(|_| Failure::Phase)?;
-    let brought = || candidates(request, place_of(request), process);
-    let nothing = tree.is_empty() && brought().is_nothing();
+    let place = place_of(request);
+    let brought = || candidates(request, place, process);
+    let nothing = tree.is_empty() && !place.id_sources().beside_cookie() && brought().is_nothing();
     tree.told_nothing |= nothing;
     Ok(nothing)
 }

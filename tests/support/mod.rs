@@ -23,6 +23,7 @@ mod ports;
 pub mod probed;
 mod process;
 mod server;
+mod stores;
 mod target;
 mod wait;
 
@@ -36,6 +37,7 @@ pub use self::parallel::parallel;
 pub use self::ports::Port;
 pub use self::process::kill;
 pub use self::server::{ConfigTest, Refusal, Server};
+pub use self::stores::{Store, on};
 pub use self::target::Target;
 pub use self::wait::{wait, wait_for, wait_value};
 
