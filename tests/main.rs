@@ -7,6 +7,7 @@ mod config;
 mod ends;
 mod guards;
 mod harness;
+mod htsession;
 mod identity;
 mod locking;
 mod notes;

@@ -1,7 +1,7 @@
 //! Which store is meant: as options name it, or as httpd's configuration does.
 
 use mod_session_store::core::config::{Origin, Server, StoreChoice, Target, find};
-use mod_session_store::core::store::file::Owner;
+use mod_session_store::core::store::dir::Owner;
 use mod_session_store::system::user;
 
 use crate::arguments::Place;

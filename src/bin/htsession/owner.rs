@@ -3,7 +3,7 @@
 //! Root would make files that the server's children cannot open, and would follow what they have
 //! planted. So root becomes the owner of the data first, for good.
 
-use mod_session_store::core::store::file::Owner;
+use mod_session_store::core::store::dir::Owner;
 use mod_session_store::system::user;
 
 use crate::failure::Failure;

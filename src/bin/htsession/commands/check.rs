@@ -4,7 +4,7 @@ use mod_session_store::core::store::{Store, StoreError, StoreKey};
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, plain};
 use crate::sessions::walk;
 use crate::stores::Opened;
 
@@ -17,8 +17,15 @@ struct Findings {
     sound: u64,
     /// Records that a newer release wrote.
     newer: u64,
-    /// Hashes of those that are damaged.
-    damaged: Vec<String>,
+    /// Those that are damaged.
+    damaged: Vec<Damaged>,
+}
+
+/// A record that cannot be read.
+#[derive(Serialize)]
+struct Damaged {
+    hash: String,
+    why: String,
 }
 
 pub fn run(out: &mut Output, opened: &Opened) -> Result<(), Failure> {
@@ -28,16 +35,22 @@ pub fn run(out: &mut Output, opened: &Opened) -> Result<(), Failure> {
         match entry.record {
             Ok(_) => findings.sound += 1,
             Err(StoreError::Newer(_)) => findings.newer += 1,
-            Err(_) if is_damaged(store, &entry.key)? => findings.damaged.push(entry.key.hex()),
-            Err(_) => {}
+            Err(_) => match read_again(store, &entry.key) {
+                Ok(true) => findings.sound += 1,
+                Ok(false) => {}
+                Err(cause) => {
+                    let why = plain(&cause.to_string());
+                    findings.damaged.push(Damaged { hash: entry.key.hex(), why });
+                }
+            },
         }
         Ok(())
     })?;
     if out.json {
         out.value(&findings)?;
     } else {
-        for hash in &findings.damaged {
-            out.line(&format!("{hash} is damaged"))?;
+        for Damaged { hash, why } in &findings.damaged {
+            out.line(&format!("{hash}: {why}"))?;
         }
         out.line(&format!(
             "{} sound, {} of a newer release, {} damaged",
@@ -49,13 +62,13 @@ pub fn run(out: &mut Output, opened: &Opened) -> Result<(), Failure> {
     if findings.damaged.is_empty() { Ok(()) } else { Err(Failure::problem()) }
 }
 
-fn is_damaged(store: &dyn Store, key: &StoreKey) -> Result<bool, Failure> {
+/// Whether there is a sound record after all; what is wrong with it if it stays so.
+fn read_again(store: &dyn Store, key: &StoreKey) -> Result<bool, StoreError> {
     for _ in 0..TRIES {
         match store.load(key) {
             Err(StoreError::Corrupt) => std::thread::yield_now(),
-            Ok(_) | Err(StoreError::Newer(_)) => return Ok(false),
-            Err(cause) => return Err(cause.into()),
+            other => return other.map(|found| found.is_some()),
         }
     }
-    Ok(true)
+    Err(StoreError::Corrupt)
 }

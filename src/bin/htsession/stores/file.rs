@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mod_session_store::core::store::file::{DataDir, DirError, FileStore, GRACE, Options, Owner};
+use mod_session_store::core::store::dir::{DataDir, DirError, Owner};
+use mod_session_store::core::store::file::{FileStore, GRACE, Options};
 
 use super::{Access, Alone, Opened};
 use crate::failure::Failure;

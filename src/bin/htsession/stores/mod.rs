@@ -7,7 +7,7 @@ use std::time::Duration;
 use mod_session_store::core::config::StoreChoice;
 use mod_session_store::core::lock::{MutexError, SlotMutexes};
 use mod_session_store::core::store::Store;
-use mod_session_store::core::store::file::{DirLock, Owner};
+use mod_session_store::core::store::dir::{DirLock, Owner};
 
 use crate::failure::Failure;
 use crate::located::Located;
