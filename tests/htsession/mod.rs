@@ -4,6 +4,7 @@ mod alone;
 mod asking;
 mod bad_input;
 mod beside;
+mod manual;
 mod owners;
 mod printing;
 

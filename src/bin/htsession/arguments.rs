@@ -260,3 +260,91 @@ impl Given {
 fn text(word: OsString) -> Result<String, Failure> {
     word.into_string().map_err(|_| Failure::usage("an argument is not UTF-8"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Invocation, Failure> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    fn command(line: &str) -> Command {
+        read(line).unwrap_or_else(|failure| panic!("{line}: {failure}")).command
+    }
+
+    #[test]
+    fn options_stand_before_the_command_or_behind_it() {
+        let expected = read("--store file:/a --json list --user ann").unwrap();
+        assert_eq!(read("list --user=ann --json --store=file:/a").unwrap(), expected);
+        assert!(expected.json);
+        assert_eq!(expected.place.store.as_deref(), Some("file:/a"));
+        let filter = Filter { user: Some("ann".to_owned()), scope: None };
+        assert_eq!(expected.command, Command::List { filter, every: false });
+    }
+
+    #[test]
+    fn httpd_gets_its_options_in_its_spelling() {
+        let place = read("-f /c -d/r -D A -DB --httpd /h stats").unwrap().place;
+        let defines = vec!["A".to_owned(), "B".to_owned()];
+        let text = |text: &str| Some(text.to_owned());
+        let httpd = AskHttpd { conf: text("/c"), root: text("/r"), defines, program: text("/h") };
+        assert_eq!(place.httpd, httpd);
+    }
+
+    #[test]
+    fn an_id_with_a_hyphen_in_front_comes_behind_two() {
+        let named = |names: &[&str]| {
+            Command::Delete(Which::Named(names.iter().map(|s| (*s).to_owned()).collect(), None))
+        };
+        assert_eq!(command("delete -- -Zm9v --all"), named(&["-Zm9v", "--all"]));
+        assert_eq!(command("delete - abcdef"), named(&["-", "abcdef"]));
+        assert!(read("delete -Zm9v").is_err());
+    }
+
+    #[test]
+    fn a_copy_has_one_store_or_two() {
+        let copy = |from: Option<&str>, to: &str, replace| Command::Copy {
+            from: from.map(str::to_owned),
+            to: to.to_owned(),
+            replace,
+        };
+        assert_eq!(command("copy file:/a"), copy(None, "file:/a", false));
+        assert_eq!(command("copy file:/a memory --replace"), copy(Some("file:/a"), "memory", true));
+        assert!(read("copy a b c").is_err());
+    }
+
+    #[test]
+    fn sessions_are_deleted_by_name_by_user_or_all_and_all_is_said_twice() {
+        let fitting = |user: Option<&str>, scope: Option<&str>| {
+            let [user, scope] = [user, scope].map(|text| text.map(str::to_owned));
+            Command::Delete(Which::Fitting(Filter { user, scope }))
+        };
+        assert_eq!(command("delete --user ann"), fitting(Some("ann"), None));
+        assert_eq!(command("delete --all --yes --scope shop"), fitting(None, Some("shop")));
+        for refused in ["", "--all", "--scope shop", "--user a --all --yes", "abcdef --user a"] {
+            assert!(read(&format!("delete {refused}")).is_err(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn an_age_is_a_time_within_bounds() {
+        let half_an_hour = Some(Duration::from_secs(1800));
+        assert_eq!(
+            command("purge --older-than 30m"),
+            Command::Purge { unvisited_for: half_an_hour }
+        );
+        for bad in ["0", "x", "99999d", "-1"] {
+            assert!(read(&format!("purge --older-than={bad}")).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn no_refusal_repeats_an_argument() {
+        for line in ["secret-id", "list secret-id", "show secret-id secret-id", "purge secret-id"] {
+            let refused = read(line).unwrap_err();
+            assert!(refused.code == crate::failure::Code::Usage, "{line}");
+            assert!(!refused.text.contains("secret"), "{refused}");
+        }
+    }
+}
