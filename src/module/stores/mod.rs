@@ -2,6 +2,7 @@
 //! opened by each child.
 
 mod file;
+mod memory;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,8 @@ pub type News = Vec<(Level, String)>;
 pub enum Plan {
     /// Files.
     File(file::Plan),
+    /// Memory that all processes share.
+    Memory(memory::Plan),
 }
 
 /// A store in the parent. Made once in its life and kept over graceful restarts.
@@ -34,7 +37,6 @@ pub struct Child {
     /// The pool of slot mutexes.
     pub slots: Arc<dyn SlotMutexes>,
     /// The store's own mutexes, as many as [`Plan::mutexes`] and one, if it asked for any.
-    #[expect(dead_code, reason = "for the stores to come")]
     pub own: Option<Arc<dyn SlotMutexes>>,
     /// `SessionSync`.
     pub sync: bool,
@@ -50,6 +52,7 @@ impl Plan {
     pub fn new(settings: &Server) -> Result<Plan, String> {
         match settings.store() {
             StoreChoice::File { .. } => file::Plan::new(settings).map(Plan::File),
+            StoreChoice::Memory { .. } => memory::Plan::new(settings).map(Plan::Memory),
             _ => Err("SessionStore names a store that this release does not have".to_owned()),
         }
     }
@@ -58,6 +61,7 @@ impl Plan {
     pub fn mutexes(&self) -> u32 {
         match self {
             Plan::File(_) => 0,
+            Plan::Memory(_) => memory::MUTEXES,
         }
     }
 
@@ -68,6 +72,7 @@ impl Plan {
     pub fn prepare(&self) -> Result<(Box<dyn Prepared>, News), String> {
         match self {
             Plan::File(plan) => plan.prepare(),
+            Plan::Memory(plan) => plan.prepare(),
         }
     }
 
@@ -88,6 +93,16 @@ impl Plan {
         }
         match (used, self) {
             (Plan::File(used), Plan::File(wanted)) => wanted.change_from(used),
+            (Plan::Memory(used), Plan::Memory(wanted)) => wanted.change_from(used),
+            _ => Some(format!("SessionStore changes from {} to {}", used.kind(), self.kind())),
+        }
+    }
+
+    /// As `SessionStore` calls it.
+    fn kind(&self) -> &'static str {
+        match self {
+            Plan::File(_) => "file",
+            Plan::Memory(_) => "memory",
         }
     }
 }
