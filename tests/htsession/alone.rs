@@ -102,7 +102,7 @@ fn a_store_that_init_made_is_taken_by_a_server() {
     let arguments = arguments.into_iter().chain(owner().into_iter().map(str::to_owned));
     let arguments: Vec<String> = arguments.collect();
     assert!(tool(&arguments).succeed().contains("is made"));
-    assert!(tool(&arguments).succeed().contains("is there already"));
+    assert!(tool(&arguments).succeed().contains("was there already"));
     assert_private(&path);
     server.reconfigure(|builder| {
         let places = "<Location \"/probe\">\nSetHandler probe\n</Location>\nSessionEngine on\n";

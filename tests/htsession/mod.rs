@@ -5,6 +5,7 @@ mod asking;
 mod bad_input;
 mod beside;
 mod manual;
+mod moving;
 mod owners;
 mod printing;
 

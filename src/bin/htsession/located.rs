@@ -1,5 +1,7 @@
 //! Which store is meant: as options name it, or as httpd's configuration does.
 
+use std::path::PathBuf;
+
 use mod_session_store::core::config::{Origin, Server, StoreChoice, Target, find};
 use mod_session_store::core::store::dir::Owner;
 use mod_session_store::system::user;
@@ -50,6 +52,29 @@ impl Located {
         Ok(Located { settings, owner, scopes: Vec::new() })
     }
 
+    /// As [`Located::named`], for one of two stores: `--data-dir` is for what is named without a place.
+    pub fn one_of_two(
+        store: &str,
+        place: &Place,
+        owner: Option<Owner>,
+    ) -> Result<Located, Failure> {
+        let alone = Located::named(store, &Place::default(), owner)?;
+        match alone.choice() {
+            StoreChoice::File { dir: Some(_) } | StoreChoice::Dbm { file: Some(_) } => Ok(alone),
+            _ => Located::named(store, place, owner),
+        }
+    }
+
+    /// The directory that the store is in, absolute.
+    pub fn directory(&self) -> Result<PathBuf, Failure> {
+        let dir = self.settings.directory().map_err(Failure::usage)?;
+        let dir = dir.ok_or_else(|| {
+            Failure::usage("the store needs a directory: name it by --data-dir DIR")
+        })?;
+        std::path::absolute(&*dir)
+            .map_err(|cause| Failure::usage(format!("the directory: {cause}")))
+    }
+
     /// The store.
     pub fn choice(&self) -> StoreChoice {
         self.settings.store()
@@ -57,9 +82,6 @@ impl Located {
 }
 
 fn asked(place: &Place, owner: Option<Owner>) -> Result<Located, Failure> {
-    if place.data_dir.is_some() {
-        return Err(Failure::usage("--data-dir goes with --store: httpd knows its own"));
-    }
     let dump = ask::ask(&place.httpd)?;
     if let Some(problem) = dump.problem {
         return Err(Failure::store(format!("httpd's configuration names no store: {problem}")));

@@ -83,6 +83,7 @@ impl Plan {
     pub fn settings(&self) -> Result<Vec<(&'static str, String)>, String> {
         match self {
             Plan::File(plan) => Ok(plan.settings()),
+            Plan::Memory(plan) => Ok(plan.settings()),
         }
     }
 

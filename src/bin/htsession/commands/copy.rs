@@ -4,11 +4,12 @@ use mod_session_store::core::session::record::Record;
 use mod_session_store::core::store::{Entry, Store, StoreError};
 use serde::Serialize;
 
+use super::init::make;
 use crate::arguments::Place;
 use crate::failure::Failure;
-use crate::located::Located;
+use crate::located::{self, Located};
 use crate::output::Output;
-use crate::owner::{become_owner, is_root, only};
+use crate::owner::only;
 use crate::sessions::{State, now, walk};
 use crate::stores::{self, Access};
 
@@ -33,25 +34,22 @@ pub fn run(
     to: &str,
     replace: bool,
 ) -> Result<(), Failure> {
-    let from = match from {
-        Some(_) if place.store.is_some() => {
+    let given = place.owner.as_deref().map(located::owner).transpose()?;
+    let from = match (from, &place.store) {
+        (Some(_), Some(_)) => {
             return Err(Failure::usage("copy takes FROM, or --store STORE in its place"));
         }
-        Some(store) => Located::find(&Place { store: Some(store.to_owned()), ..place.clone() })?,
-        None => Located::find(place)?,
+        (Some(store), None) => Located::one_of_two(store, place, given)?,
+        (None, Some(store)) => Located::one_of_two(store, place, given)?,
+        (None, None) => Located::find(place)?,
     };
-    let to = Located::named(to, place, from.owner)?;
+    let to = Located::one_of_two(to, place, from.owner)?;
+    if from.settings == to.settings {
+        return Err(Failure::usage("copy takes two stores, and this is one"));
+    }
     let source = stores::owner(&from)?;
     let owner = only(&[source, stores::owner(&to)?])?.or(from.owner);
-    if is_root() {
-        // Only root can make a directory beside those of others.
-        stores::make(&to, owner)?;
-    }
-    become_owner(owner)?;
-    if !is_root() {
-        stores::make(&to, None)?;
-    }
-    let target = stores::open(&to, Access::Change)?;
+    let target = make(&to, owner)?.1;
     if let Some(user) = stores::in_use(&from) {
         eprintln!(
             "htsession: {user} uses the store that is copied: what it changes from now on is not"

@@ -54,6 +54,9 @@ fn dispatch(out: &mut Output, command: &Command, place: &Place) -> Result<(), Fa
 
 /// Finds the store, becomes its owner and opens it.
 fn open(place: &Place, access: Access) -> Result<(Located, Opened), Failure> {
+    if place.store.is_none() && place.data_dir.is_some() {
+        return Err(Failure::usage("--data-dir goes with --store: httpd knows its own"));
+    }
     let located = Located::find(place)?;
     become_owner(only(&[stores::owner(&located)?])?)?;
     let opened = stores::open(&located, access)?;

@@ -1,16 +1,19 @@
 //! Opening a store without its server: a file for each kind.
 
 mod file;
+mod memory;
 
+use std::any::Any;
 use std::time::Duration;
 
 use mod_session_store::core::config::StoreChoice;
 use mod_session_store::core::lock::{MutexError, SlotMutexes};
 use mod_session_store::core::store::Store;
-use mod_session_store::core::store::dir::{DirLock, Owner};
+use mod_session_store::core::store::dir::Owner;
 
 use crate::failure::Failure;
 use crate::located::Located;
+use crate::owner::is_root;
 
 /// What is going to be done to a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub enum Access {
     Delete,
     /// Anything: no server may use the store meanwhile, unless the store itself keeps order.
     Change,
+    /// Likewise, and what is missing is made.
+    Make,
 }
 
 /// An open store.
@@ -29,22 +34,24 @@ pub struct Opened {
     pub store: Box<dyn Store>,
     /// How long after its end a session may still be written (`SessionCleanupGrace`).
     pub grace: Duration,
-    /// Keeps servers out.
-    _lock: Option<DirLock>,
+    /// Keeps servers out, as long as it is there.
+    _lock: Option<Box<dyn Any>>,
 }
 
 /// Whose the data is; none if there is none yet, or if it belongs to nobody on this machine.
 pub fn owner(located: &Located) -> Result<Option<Owner>, Failure> {
     match located.choice() {
         StoreChoice::File { .. } => file::owner(located),
+        StoreChoice::Memory { .. } => memory::owner(located),
         other => Err(foreign(&other)),
     }
 }
 
-/// Makes what is missing, as root for `owner`; says what was made, if anything had to be.
-pub fn make(located: &Located, owner: Option<Owner>) -> Result<Option<String>, Failure> {
+/// Makes the directory or the file that is missing, for `owner`: what only root can do. Says where it is.
+pub fn make(located: &Located, owner: Option<Owner>) -> Result<String, Failure> {
     match located.choice() {
-        StoreChoice::File { .. } => file::make(located, owner).map(Some),
+        StoreChoice::File { .. } => file::make(located, whose(owner)?),
+        StoreChoice::Memory { .. } => memory::make(located, whose(owner)?),
         other => Err(foreign(&other)),
     }
 }
@@ -53,6 +60,7 @@ pub fn make(located: &Located, owner: Option<Owner>) -> Result<Option<String>, F
 pub fn open(located: &Located, access: Access) -> Result<Opened, Failure> {
     match located.choice() {
         StoreChoice::File { .. } => file::open(located, access),
+        StoreChoice::Memory { .. } => memory::open(located, access),
         other => Err(foreign(&other)),
     }
 }
@@ -61,8 +69,26 @@ pub fn open(located: &Located, access: Access) -> Result<Opened, Failure> {
 pub fn in_use(located: &Located) -> Option<String> {
     match located.choice() {
         StoreChoice::File { .. } => file::in_use(located),
+        StoreChoice::Memory { .. } => memory::in_use(located),
         _ => None,
     }
+}
+
+/// Whose a new store is to be: nobody's server runs as root.
+fn whose(owner: Option<Owner>) -> Result<Owner, Failure> {
+    match owner {
+        Some(owner) => Ok(owner),
+        None if is_root() => Err(Failure::usage(
+            "whose is the new store to be? --owner USER says it, or ask httpd by -f CONF",
+        )),
+        None => Ok(Owner::current()),
+    }
+}
+
+/// Says that a server has the store.
+fn taken(by: Option<u64>) -> Failure {
+    let who = by.map_or_else(|| "a server".to_owned(), |pid| format!("the server {pid}"));
+    Failure::in_use(format!("{who} is running with this store; it has to be stopped first"))
 }
 
 fn foreign(choice: &StoreChoice) -> Failure {
