@@ -18,6 +18,7 @@ void shim_register_hooks(void)
     /* Behind the MPM, which finds out here how many children it may have. */
     ap_hook_check_config(mss_check_config, NULL, NULL,
                          APR_HOOK_LAST);
+    ap_hook_test_config(mss_test_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(mss_post_config, NULL, NULL,
                         APR_HOOK_MIDDLE);
     ap_hook_child_init(mss_child_init, NULL, NULL, APR_HOOK_MIDDLE);

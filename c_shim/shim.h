@@ -31,6 +31,7 @@ const char *shim_scheme(const request_rec *r);
 int mss_pre_config(apr_pool_t *, apr_pool_t *, apr_pool_t *);
 int mss_check_config(apr_pool_t *, apr_pool_t *, apr_pool_t *,
                                server_rec *);
+void mss_test_config(apr_pool_t *, server_rec *);
 int mss_post_config(apr_pool_t *, apr_pool_t *, apr_pool_t *,
                               server_rec *);
 void mss_child_init(apr_pool_t *, server_rec *);

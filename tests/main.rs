@@ -8,6 +8,7 @@ mod ends;
 mod examples;
 mod guards;
 mod harness;
+mod htsession;
 mod identity;
 mod language;
 mod locking;

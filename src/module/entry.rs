@@ -36,6 +36,13 @@ pub unsafe extern "C" fn mss_check_config(
     guarded(|| unsafe { lifecycle::check_config(pool, server) }, || FAILED)
 }
 
+/// For `httpd -t`, after the configuration was found good.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mss_test_config(_: *mut sys::apr_pool_t, server: *mut sys::server_rec) {
+    // SAFETY: as above.
+    guarded(|| unsafe { lifecycle::dump(server) }, || ());
+}
+
 /// In the parent, before it makes children.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mss_post_config(

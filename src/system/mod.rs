@@ -5,3 +5,4 @@ pub mod library;
 pub mod mapping;
 pub mod process;
 pub mod shared;
+pub mod user;

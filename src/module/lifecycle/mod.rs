@@ -5,12 +5,14 @@
 //! found again through httpd's retained data. What would need new ones changes at a full restart only.
 
 mod checks;
+mod dump;
 mod kept;
 
 use std::ffi::{CStr, c_int};
 use std::sync::Arc;
 
 use self::checks::Checked;
+pub use self::dump::dump;
 use self::kept::Kept;
 use super::api;
 use super::config::{separate, server_config, server_config_mut, servers};

@@ -133,6 +133,21 @@ impl Plan {
         }
     }
 
+    /// The directives that tell somebody else which store this is, each with its argument.
+    ///
+    /// # Errors
+    /// Only the server can know: a whole sentence. A password is no part of either.
+    pub fn settings(&self) -> Result<Vec<(&'static str, String)>, String> {
+        match self {
+            Plan::File(plan) => Ok(plan.settings()),
+            Plan::Memory(plan) => Ok(plan.settings()),
+            Plan::Socache(_) | Plan::Provider(_) => Err(format!(
+                "SessionStore {} can be opened by httpd only, which another program is not",
+                self.name()
+            )),
+        }
+    }
+
     /// How this plan differs from the one in use; none if it does not.
     pub fn change_from(&self, used: &Plan) -> Option<String> {
         if self == used {
