@@ -16,6 +16,7 @@ use crate::core::session::rules::{Rules, Surroundings};
 use crate::core::session::{Services, Session, SessionError};
 use crate::httpd::request::Request;
 use crate::httpd::sys;
+use crate::httpd::table::Mark;
 
 /// Most sessions of one request tree: more places with different scopes than that are a mistake.
 const SESSIONS_MAX: usize = 8;
@@ -58,6 +59,8 @@ pub struct Slot {
     pub looking: Cell<bool>,
     /// The notes its handler was offered.
     pub offer: RefCell<Option<Offer>>,
+    /// The table of notes as it was when nothing in it differed from the offer.
+    pub offered_as: Cell<Option<Mark>>,
     /// The sessions of the tree: with its first record only.
     pub tree: RefCell<Tree>,
 }
@@ -181,6 +184,9 @@ impl Tree {
     }
 
     fn release(mut self) {
+        if self.is_empty() {
+            return;
+        }
         if let Some(Ok(services)) = process::get().map(Process::services) {
             self.sessions().for_each(|session| session.release(&services));
         }

@@ -3,13 +3,17 @@
 //! Create and update are different verbs, and an update names the record's incarnation: it can
 //! neither bring back what was deleted nor hit what took its place.
 
+mod checksum;
 #[cfg(test)]
 mod conformance;
+pub mod dir;
+pub mod external;
 #[cfg(test)]
 pub mod fake;
 pub mod file;
 mod key;
 mod listing;
+pub mod memory;
 
 use std::any::Any;
 use std::{fmt, io};

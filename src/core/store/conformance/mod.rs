@@ -1,4 +1,8 @@
-//! What every store has to do: one suite, run over each of them by [`conformance!`].
+//! What every store has to do: one suite, run over each of them by [`conformance!`], by
+//! [`conformance_of_lists!`] if it lists, by [`conformance_of_processes!`] if several processes open it.
+
+mod churn;
+pub mod processes;
 
 use std::sync::Barrier;
 
@@ -60,6 +64,7 @@ macro_rules! conformance_of_lists {
     };
 }
 pub(super) use conformance_of_lists;
+pub(super) use processes::conformance_of_processes;
 
 /// A key; another one for each number.
 pub fn key(number: u8) -> StoreKey {
