@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::kinds::{BackendHeaders, Keys, LockWaiters, Locking, MaxAge, SameSite, Secure, Sources, StoreFailure};
+use super::kinds::{
+    BackendHeaders, Keys, LockWaiters, Locking, MaxAge, SameSite, Secure, Sources, StoreFailure,
+};
 use crate::core::lock::Wait;
 
 /// What was set in a place. Nothing set is not the same as the default: an outer place may have set it.

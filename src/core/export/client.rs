@@ -9,7 +9,8 @@ pub fn connection_without_ours(header: &[u8]) -> Option<Vec<u8>> {
     if !tokens().any(is_ours) {
         return None;
     }
-    let others: Vec<&[u8]> = tokens().filter(|token| !is_ours(token) && !token.is_empty()).collect();
+    let others: Vec<&[u8]> =
+        tokens().filter(|token| !is_ours(token) && !token.is_empty()).collect();
     Some(others.join(&b", "[..]))
 }
 

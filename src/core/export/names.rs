@@ -144,7 +144,8 @@ pub fn is_exportable(key: &str) -> bool {
 
 /// The variable of a key that is exportable: upper case, the rest `_`.
 pub fn value_variable(key: &str) -> String {
-    let name = |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_uppercase() } else { b'_' };
+    let name =
+        |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_uppercase() } else { b'_' };
     ENV_VALUE.bytes().chain(key.bytes().map(name)).map(char::from).collect()
 }
 

@@ -139,9 +139,8 @@ impl Orders {
         let name = name.and_then(decoded).and_then(|name| String::from_utf8(name).ok());
         self.users += 1;
         self.malformed += usize::from(name.is_none() || self.users > 1);
-        self.user = name
-            .filter(|_| self.users == 1)
-            .map(|name| Some(name).filter(|name| !name.is_empty()));
+        self.user =
+            name.filter(|_| self.users == 1).map(|name| Some(name).filter(|name| !name.is_empty()));
     }
 
     /// Whether there is nothing to be done.
@@ -216,11 +215,8 @@ fn key(text: &[u8]) -> Option<Key> {
 }
 
 fn word(text: &[u8]) -> Option<Do> {
-    const WORDS: [(&[u8], Do); 3] = [
-        (b"delete", Do::Delete),
-        (b"invalidate", Do::Invalidate),
-        (b"regenerate", Do::Regenerate),
-    ];
+    const WORDS: [(&[u8], Do); 3] =
+        [(b"delete", Do::Delete), (b"invalidate", Do::Invalidate), (b"regenerate", Do::Regenerate)];
     WORDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(text)).map(|(_, what)| *what)
 }
 

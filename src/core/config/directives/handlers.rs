@@ -51,7 +51,8 @@ fn keys(names: &[&str]) -> Result<Keys, String> {
         [] => Err("names no key".to_owned()),
         ["*"] => Ok(Keys::All),
         names => {
-            let listed: Result<Vec<Arc<str>>, String> = names.iter().map(|name| key(name)).collect();
+            let listed: Result<Vec<Arc<str>>, String> =
+                names.iter().map(|name| key(name)).collect();
             Ok(Keys::Listed(listed?.into()))
         }
     }

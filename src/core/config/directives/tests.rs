@@ -58,7 +58,17 @@ const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
     (
         "SessionExport",
         &["env *", "env cart user.name", "headers *", "headers a_b-c.1", "none"],
-        &["env", "headers", "*", "none *", "cookie *", "env a * b", "env a:b", "headers größe", "env "],
+        &[
+            "env",
+            "headers",
+            "*",
+            "none *",
+            "cookie *",
+            "env a * b",
+            "env a:b",
+            "headers größe",
+            "env ",
+        ],
     ),
     ("SessionBackendHeaders", &["values", "ALL", "off"], &["on", "user"]),
     ("SessionCacheControl", &["on", "off"], &["private"]),
@@ -145,11 +155,8 @@ impl Settings {
             place.notes(),
             place.cache_control(),
         );
-        let handlers = (
-            place.export_env().clone(),
-            place.export_headers().clone(),
-            place.backend_headers(),
-        );
+        let handlers =
+            (place.export_env().clone(), place.export_headers().clone(), place.backend_headers());
         let whole = (
             server.store(),
             server.directory(),
