@@ -6,6 +6,7 @@ mod caches;
 mod config;
 mod ends;
 mod guards;
+mod handlers;
 mod harness;
 mod identity;
 mod locking;

@@ -79,6 +79,9 @@ pub fn output(request: Request<'_>) -> Verdict {
         Err(failure) => {
             report::failure(request, "committing a session", &failure);
             handler::release(request);
+            if let Some(slot) = tree::slot(request) {
+                slot.replaced.set(true);
+            }
             Verdict::Replace(report::status(&failure))
         }
     }

@@ -15,6 +15,7 @@ use crate::httpd::guard::trip;
 use crate::httpd::request::Request;
 use crate::httpd::sys;
 
+const OK: i32 = sys::OK as i32;
 const DECLINED: i32 = sys::DECLINED;
 /// The first status that is an error of the server.
 const FAILED: i32 = sys::HTTP_INTERNAL_SERVER_ERROR as i32;
@@ -47,6 +48,8 @@ pub fn handle(request: Request<'_>) -> i32 {
     slot.running.set(false);
     veil::lift(request);
     match after(request, slot, result) {
+        // Its handler tells of an error that it could not send: another one was.
+        Ok(()) if slot.replaced.get() => OK,
         Ok(()) => result,
         Err(failure) => refuse_late(request, &failure, result),
     }

@@ -58,6 +58,8 @@ pub struct Slot {
     pub named: Cell<bool>,
     /// Our filter was put into the record's chain.
     pub filtered: Cell<bool>,
+    /// An error took the place of its answer and has been sent.
+    pub replaced: Cell<bool>,
     /// The request is over, or a fault ended its sessions.
     pub closed: Cell<bool>,
     /// A caller has opened the session for reading and not yet for writing: with a tree's first record.
