@@ -7,6 +7,7 @@ mod config;
 mod ends;
 mod examples;
 mod guards;
+mod handlers;
 mod harness;
 mod htsession;
 mod identity;
