@@ -27,6 +27,9 @@ void shim_register_hooks(void)
                                 APR_HOOK_MIDDLE);
     /* First of all: it runs the other handlers inside itself. */
     ap_hook_handler(mss_handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_check_authn(mss_check_authn, NULL, NULL, APR_HOOK_MIDDLE,
+                        AP_AUTH_INTERNAL_PER_CONF);
+    ap_hook_expr_lookup(mss_expr_lookup, NULL, NULL, APR_HOOK_MIDDLE);
     /* First of all: what other modules ask while they log is too late. */
     ap_hook_log_transaction(mss_log_transaction, NULL, NULL,
                             APR_HOOK_REALLY_FIRST);

@@ -8,6 +8,7 @@ mod ends;
 mod guards;
 mod harness;
 mod identity;
+mod language;
 mod locking;
 mod notes;
 mod readme;

@@ -8,6 +8,7 @@ mod config;
 mod entry;
 mod filter;
 mod handler;
+mod language;
 mod lifecycle;
 mod notes;
 mod process;
