@@ -6,6 +6,7 @@ mod hpack;
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::client::Client;
@@ -45,7 +46,18 @@ pub struct Answers {
 /// What the visitor gets for `paths`, streams of one connection; each has to be answered.
 #[track_caller]
 pub fn streams(client: &Client, server: &Server, paths: &[String]) -> Answers {
-    let (answers, end) = try_streams(client, server, paths);
+    counted_streams(client, server, paths, &AtomicUsize::new(0))
+}
+
+/// As [`streams`]; each answer is added to `answered` when it comes.
+#[track_caller]
+pub fn counted_streams(
+    client: &Client,
+    server: &Server,
+    paths: &[String],
+    answered: &AtomicUsize,
+) -> Answers {
+    let (answers, end) = run(client, server, paths, answered);
     assert_eq!(answers.heads.len(), paths.len(), "{answers:?}, {end:?}");
     answers
 }
@@ -56,10 +68,19 @@ pub fn try_streams(
     server: &Server,
     paths: &[String],
 ) -> (Answers, io::Result<()>) {
+    run(client, server, paths, &AtomicUsize::new(0))
+}
+
+fn run(
+    client: &Client,
+    server: &Server,
+    paths: &[String],
+    answered: &AtomicUsize,
+) -> (Answers, io::Result<()>) {
     let mut streams = BTreeMap::new();
     let end = Connection::new(client, server, WINDOW).and_then(|mut connection| {
         paths.iter().try_for_each(|path| connection.ask(path))?;
-        connection.collect(paths.len(), &mut streams)
+        connection.collect(paths.len(), &mut streams, answered)
     });
     let whole = streams.into_values().filter(|stream: &Stream| stream.ended);
     let (heads, bodies): (Vec<_>, Vec<_>) = whole.map(|stream| (stream.head, stream.body)).unzip();
@@ -166,8 +187,13 @@ impl Connection {
         Ok(Frame { kind, flags, stream: u32::from_be_bytes(stream), payload })
     }
 
-    /// Reads until `count` streams have ended.
-    fn collect(&mut self, count: usize, streams: &mut BTreeMap<u32, Stream>) -> io::Result<()> {
+    /// Reads until `count` streams have ended, and adds each that does to `answered`.
+    fn collect(
+        &mut self,
+        count: usize,
+        streams: &mut BTreeMap<u32, Stream>,
+        answered: &AtomicUsize,
+    ) -> io::Result<()> {
         let mut ended = 0;
         while ended < count {
             let frame = self.frame()?;
@@ -194,6 +220,7 @@ impl Connection {
             if matches!(frame.kind, HEADERS | DATA) && frame.flags & END_STREAM != 0 {
                 streams.entry(frame.stream).or_default().ended = true;
                 ended += 1;
+                answered.fetch_add(1, Ordering::Relaxed);
             }
         }
         Ok(())
