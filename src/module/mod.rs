@@ -14,6 +14,7 @@ mod kind;
 mod lifecycle;
 mod notes;
 mod process;
+mod raw;
 mod report;
 mod stores;
 mod tree;
