@@ -3,8 +3,8 @@
 #
 #   deps.sh [build] [test] [bench] [docker]     build if nothing is named
 #
-# Only httpd's program and modules are installed, not the package that runs it as a service: nothing
-# listens anywhere afterwards.
+# Only httpd's program and modules are installed, not the package that runs it as a service, and what
+# comes as a service is neither started nor enabled: nothing listens anywhere afterwards.
 set -euo pipefail
 
 missing=()
@@ -40,6 +40,9 @@ need_for() {
             need_command nghttp nghttp2-client 'slow and stalled HTTP/2 streams'
             need_command openssl openssl 'makes a certificate for the tests over TLS'
             need libapache2-mod-php 'real PHP: the example of the README'
+            need php-fpm 'PHP behind FastCGI'
+            need libapache2-mod-wsgi-py3 'Python by WSGI'
+            need_command python3 python3 'an application by CGI and as a server of its own'
             ;;
         bench)
             need_command wrk wrk 'makes the load'
@@ -86,3 +89,8 @@ echo 'deps: the packages above are missing and are installed now'
 apt=(env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l apt-get --yes --quiet=2)
 as_root "${apt[@]}" update
 without_services "${apt[@]}" install --no-install-recommends "${missing[@]}"
+case " ${missing[*]} " in *' php-fpm '*)
+    for unit in /lib/systemd/system/php*-fpm.service; do
+        [ ! -e "$unit" ] || as_root deb-systemd-helper disable "${unit##*/}" >/dev/null
+    done
+esac

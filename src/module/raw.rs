@@ -44,7 +44,10 @@ pub fn watch(request: Request<'_>, kind: Kind) -> Option<*mut sys::request_rec> 
         }
     };
     // SAFETY: made above for this connection, whose thread this is.
-    Some(unsafe { &*watch }.record.replace(request.as_ptr()))
+    let watch = unsafe { &*watch };
+    // Of a head that another handler did not end.
+    watch.begun.borrow_mut().clear();
+    Some(watch.record.replace(request.as_ptr()))
 }
 
 /// The head has passed by the request's own chain, or its handler has returned.
