@@ -89,8 +89,10 @@ echo 'deps: the packages above are missing and are installed now'
 apt=(env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l apt-get --yes --quiet=2)
 as_root "${apt[@]}" update
 without_services "${apt[@]}" install --no-install-recommends "${missing[@]}"
+# Nor at the next start of the machine.
 case " ${missing[*]} " in *' php-fpm '*)
-    for unit in /lib/systemd/system/php*-fpm.service; do
-        [ ! -e "$unit" ] || as_root deb-systemd-helper disable "${unit##*/}" >/dev/null
+    for unit in /etc/systemd/system/multi-user.target.wants/php*-fpm.service; do
+        [ ! -e "$unit" ] || as_root systemctl --quiet disable "${unit##*/}"
     done
+    ;;
 esac

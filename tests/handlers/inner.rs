@@ -2,7 +2,7 @@
 
 use super::faces::{Face, assert_stripped, faced, quoted, shown, with_heads};
 use crate::support::probed::{ask, one_cookie_at_most, records};
-use crate::support::{Builder, Client, Mpm, Response, SERVER_USER, ids_of, is_root};
+use crate::support::{Builder, Client, Mpm, Response, SERVER_USER, apxs, ids_of, is_root};
 
 const ALL: &str = "SessionExport env *\nSessionExport headers *\nSessionBackendHeaders all";
 
@@ -106,8 +106,9 @@ fn neither_logs_nor_caches_see_what_passes_between_server_and_backend() {
         "%{X-Session-Value-A}i|%{X-Session-User}i|%{X-Session-Set}o|%{SESSION_VALUE_A}e|%{Cookie}i";
     let server = builder
         .module("headers")
-        .module("cache")
-        .module("cache_disk")
+        // Behind ours: the order in which modules are loaded makes no difference.
+        .load("cache_module", apxs::module("cache").expect("a file"))
+        .load("cache_disk_module", apxs::module("cache_disk").expect("a file"))
         .conf(&format!("CustomLog logs/passed.log \"{format}\""))
         .conf("CacheEnable disk /app\nCacheRoot \"${ROOT}/cache\"\nCacheDirLevels 1\nCacheIgnoreNoLastMod on\nCacheDefaultExpire 600\nCacheHeader on\nCacheQuickHandler off")
         .start();
