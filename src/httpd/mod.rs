@@ -19,3 +19,4 @@ pub mod request;
 pub mod server;
 pub mod sys;
 pub mod table;
+pub mod watchdog;

@@ -3,7 +3,7 @@
 use std::ffi::c_int;
 
 use super::filter::Verdict;
-use super::{filter, handler, lifecycle, report, tree};
+use super::{cleanup, filter, handler, lifecycle, report, tree};
 use crate::httpd::guard::guarded;
 use crate::httpd::log::Level;
 use crate::httpd::request::Request;
@@ -136,6 +136,7 @@ pub unsafe extern "C" fn mss_log_transaction(record: *mut sys::request_rec) -> c
     // SAFETY: httpd's record; its handlers have ended.
     if let Some(request) = unsafe { Request::from_raw(record) } {
         guarded(|| tree::close(request), || ());
+        guarded(|| cleanup::after_request(request), || ());
     }
     OK
 }

@@ -3,6 +3,7 @@
 
 mod answer;
 pub mod api;
+mod cleanup;
 mod commands;
 mod config;
 mod entry;

@@ -1,5 +1,6 @@
 //! What goes into the error log, and what status an error is. No id, key or value does.
 
+use super::process::{self, Process};
 use super::tree::Failure;
 use crate::core::session::{Notice, Session, SessionError};
 use crate::core::store::StoreError;
@@ -56,6 +57,13 @@ pub fn failure(request: Request<'_>, doing: &str, failure: &Failure) {
         Failure::Off | Failure::Phase => return,
         // Logged once a minute, by a notice of the session's.
         Failure::Session(SessionError::Lease(_)) => return,
+        Failure::Session(cause @ SessionError::Full(_)) => {
+            if !process::get().is_some_and(Process::may_tell_full) {
+                return;
+            }
+            let text = format!("{cause}; the next line about this in a minute at the earliest");
+            (Level::Error, text)
+        }
         Failure::NoProcess => {
             (Level::Error, "the module could not be set up in this child".to_owned())
         }

@@ -20,5 +20,5 @@ pub use self::directives::{Args, DIRECTIVES, Directive, Origin, Target, find};
 pub use self::identity::reserved_header;
 pub use self::kinds::{LockWaiters, Locking, MaxAge, SameSite, Secure, Sources, StoreFailure};
 pub use self::place::Place;
-pub use self::server::{SecretSource, Server};
+pub use self::server::{CLEANUP_GRACE, SecretSource, Server};
 pub use self::stores::StoreChoice;

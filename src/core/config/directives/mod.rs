@@ -91,6 +91,7 @@ pub const DIRECTIVES: &[Directive] = &[
     life::ENGINE,
     server::STORE,
     server::DATA_DIR,
+    server::MAX_SESSIONS,
     server::LOCKS,
     locking::LOCKING,
     locking::LOCK_TIMEOUT,
@@ -119,6 +120,9 @@ pub const DIRECTIVES: &[Directive] = &[
     content::STORE_FAILURE,
     content::NOTES,
     content::CACHE_CONTROL,
+    server::CLEANUP_INTERVAL,
+    server::CLEANUP_TIME_LIMIT,
+    server::CLEANUP_GRACE,
     server::SYNC,
 ];
 

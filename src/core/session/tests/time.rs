@@ -1,9 +1,11 @@
 use std::time::Duration;
 
 use super::world::{Browser, LAST, World, key, minutes};
-use crate::core::clock::Clock;
+use crate::core::clock::{Clock, Time};
 use crate::core::config::Locking;
+use crate::core::config::testing::place;
 use crate::core::session::candidates::Reason;
+use crate::core::session::rules::{Rules, Surroundings};
 use crate::core::session::{Notice, SessionError};
 use crate::core::store::fake::Verb;
 
@@ -170,4 +172,20 @@ fn a_request_that_held_its_session_too_long_says_nothing_if_it_only_read() {
     let told = slow.take_notices();
     assert!(!told.iter().any(|notice| matches!(notice, Notice::LeaseLost(_))), "{told:?}");
     slow.release(&browser.world.services());
+}
+
+#[test]
+fn late_writes_are_allowed_for_half_of_the_time_that_cleanup_leaves_a_record() {
+    let around = Surroundings {
+        scope: "test".into(),
+        https: false,
+        workers: 1,
+        shared_writes: false,
+        may_lease: true,
+        grace: Duration::from_secs(10),
+    };
+    let rules = Rules::resolve(&std::sync::Arc::new(place(&[])), around);
+    let deadline = Time::from_secs(1000);
+    assert!(rules.writable(deadline, Time::from_secs(1005)));
+    assert!(!rules.writable(deadline, Time(1_005_000_001)));
 }
