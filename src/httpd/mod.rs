@@ -24,3 +24,4 @@ pub mod socache;
 pub mod status;
 pub mod sys;
 pub mod table;
+pub mod watchdog;

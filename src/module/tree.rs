@@ -260,6 +260,7 @@ impl Tree {
                 shared_writes: process.shared_writes,
                 // Two leases in one tree could wait for each other.
                 may_lease: self.sessions.is_empty(),
+                grace: process.grace(),
             },
         );
         let candidates = candidates(request, place, process);

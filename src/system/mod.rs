@@ -5,4 +5,5 @@ pub mod library;
 pub mod mapping;
 pub mod process;
 pub mod shared;
+pub mod thread;
 pub mod user;

@@ -40,6 +40,13 @@ const FOREIGN_COOKIES: [&str; 8] = [
 pub fn check_server(server: &Server) -> Result<Vec<Warning>, String> {
     server.directory()?;
     server.memory_size()?;
+    if server.cleanup_interval().is_some_and(|interval| server.cleanup_limit() > interval) {
+        return Err(
+            "SessionCleanupTimeLimit is longer than SessionCleanupInterval: rounds of the \
+                    cleanup would never end"
+                .to_owned(),
+        );
+    }
     let inline = |secret: &SecretSource| matches!(secret, SecretSource::Inline(_));
     let mut warnings = Vec::new();
     if server.secrets().iter().any(inline) {
@@ -252,6 +259,15 @@ mod tests {
         let both = server(&["SessionStore file:/a", "SessionDataDir /b"]);
         assert!(check_server(&both).is_err());
         assert!(check(&place(&[]), &both).is_err());
+    }
+
+    #[test]
+    fn a_round_of_the_cleanup_ends_before_the_next_one() {
+        let server = |lines: &[&str]| check_server(&server(lines)).map(drop);
+        let limit = "SessionCleanupTimeLimit 30s";
+        assert!(server(&[limit, "SessionCleanupInterval 10s"]).is_err());
+        assert_eq!(server(&[limit, "SessionCleanupInterval 30s"]), Ok(()));
+        assert_eq!(server(&[limit, "SessionCleanupInterval 0"]), Ok(()));
     }
 
     #[test]

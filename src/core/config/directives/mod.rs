@@ -93,6 +93,7 @@ pub const DIRECTIVES: &[Directive] = &[
     server::STORE,
     server::DATA_DIR,
     server::MEMORY_SIZE,
+    server::MAX_SESSIONS,
     server::LOCKS,
     locking::LOCKING,
     locking::LOCK_TIMEOUT,
@@ -124,6 +125,9 @@ pub const DIRECTIVES: &[Directive] = &[
     handlers::EXPORT,
     handlers::BACKEND_HEADERS,
     content::CACHE_CONTROL,
+    server::CLEANUP_INTERVAL,
+    server::CLEANUP_TIME_LIMIT,
+    server::CLEANUP_GRACE,
     server::SYNC,
 ];
 
