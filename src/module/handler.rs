@@ -8,7 +8,7 @@ use super::config::place_of;
 use super::kind::Kind;
 use super::tree::{self, Failure, Slot, Tree};
 use super::veil::{self, Shown};
-use super::{answer, backend, filter, notes, process, raw, report};
+use super::{answer, backend, filter, language, notes, process, raw, report};
 use crate::core::config::BackendHeaders;
 use crate::core::session::Point;
 use crate::httpd::guard::trip;
@@ -78,6 +78,9 @@ fn before(request: Request<'_>, slot: &Slot, engine: bool) -> Result<Kind, Failu
         Kind::Inside => {}
         _ if engine && answers => backend::await_head(request, slot)?,
         _ => return let_go(request, slot, kind, engine).map(|()| kind),
+    }
+    if engine && slot.authenticated.get() && (answers || place.notes()) {
+        language::confirm(request)?;
     }
     if engine {
         veil::draw(request, slot, kind, &veil::look(request, kind)?);

@@ -11,12 +11,15 @@ mod entry;
 mod filter;
 mod handler;
 mod kind;
+mod language;
 mod lifecycle;
 mod notes;
 mod process;
 mod raw;
 mod report;
 mod stores;
+#[cfg(debug_assertions)]
+mod suite;
 mod tree;
 mod veil;
 
