@@ -98,7 +98,7 @@ impl Plan {
                 let stats = Snapshot::open(words, self.bytes).ok().map(|it| it.stats());
                 let records = stats.and_then(Result::ok).and_then(|stats| stats.records);
                 let text = format!(
-                    "sessions are kept in memory, in {path}: {} records are there from before",
+                    "sessions are kept in memory, in {path}; records from before: {}",
                     records.unwrap_or(0)
                 );
                 (Level::Notice, text)

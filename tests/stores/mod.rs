@@ -1,0 +1,3 @@
+//! What is particular to a store.
+
+mod memory;
