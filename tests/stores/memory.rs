@@ -8,14 +8,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use mod_session_store::core::store::memory::Snapshot;
-use mod_session_store::core::store::{Position, Store};
-use mod_session_store::system::mapping::View;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::mpm_tests;
 use crate::steps::{COOKIE, Kept, ask, count, probed, run, visitor};
+use crate::support::probed::in_memory;
 use crate::support::{Builder, Client, Mpm, SERVER_USER, Server, ids_of, is_root, wait_value};
 
 const FILE: &str = "session_store.memory";
@@ -33,21 +31,6 @@ fn in_dir(path: &Path) -> Builder {
 /// Where the sessions are if no directory is named.
 fn file(server: &Server) -> PathBuf {
     server.root().join("run").join(FILE)
-}
-
-/// How many records somebody sees who looks at the file from outside.
-fn records(path: &Path) -> usize {
-    let view = View::open(path).expect("looking at the file");
-    let bytes = view.bytes();
-    let snapshot = Snapshot::open(view, bytes).expect("a store");
-    let mut records = 0;
-    let end = snapshot.scan(&Position::default(), &mut |entry| {
-        records += usize::from(entry.record.is_ok());
-        true
-    });
-    assert_eq!(end.expect("a scan"), None);
-    assert_eq!(snapshot.stats().expect("figures").records, Some(records as u64));
-    records
 }
 
 /// User and group that serve requests.
@@ -72,7 +55,7 @@ fn sessions_outlive_restarts(mpm: Mpm) {
     server.wait_for_log("records from before: 2");
     assert_eq!(run(&mut client, "incr:n"), ["incr=SUCCESS 4"]);
     assert_eq!(run(&mut other.clone(), "delete"), ["delete=SUCCESS"]);
-    assert_eq!(records(&file(&server)), 1);
+    assert_eq!(in_memory(&file(&server)), 1);
     server.restart();
     server.wait_for_log("records from before: 1");
     assert_eq!(run(&mut client, "get:n"), ["get=SUCCESS 4"]);
@@ -133,7 +116,7 @@ fn sessions_outlive_killed_children(mpm: Mpm) {
         let (told, asked) = (tally.told.into_inner(), tally.asked.into_inner());
         assert!(told <= sum && sum <= 1 + asked, "{told} {sum} {asked}");
     }
-    assert_eq!(records(&file(&server)), 3);
+    assert_eq!(in_memory(&file(&server)), 3);
 }
 
 #[test]
@@ -155,7 +138,7 @@ fn who_looks_from_outside_sees_sessions_and_disturbs_nobody() {
     visitor(&server);
     for sum in 2..30 {
         assert_eq!(run(&mut client, "incr:n"), [format!("incr=SUCCESS {sum}")]);
-        assert_eq!(records(&file(&server)), 2);
+        assert_eq!(in_memory(&file(&server)), 2);
     }
 }
 
@@ -341,11 +324,11 @@ fn a_flood_of_strangers_ends_no_session_of_a_user() {
     for user in &mut users {
         assert_eq!(run(user, "set_user:ann"), ["set_user=SUCCESS"]);
     }
-    let before = records(&file(&server));
+    let before = in_memory(&file(&server));
     for _ in 0..400 {
         assert_eq!(long(&mut server.client(), "set:n=1"), 200);
     }
-    assert!(records(&file(&server)) < before + 200, "nobody had to go");
+    assert!(in_memory(&file(&server)) < before + 200, "nobody had to go");
     for user in &mut users {
         assert_eq!(run(user, "incr:n;user"), ["incr=SUCCESS 2", "user=SUCCESS ann"]);
     }
