@@ -1,6 +1,6 @@
 //! A request as handlers see it.
 
-use std::ffi::{CStr, c_void};
+use std::ffi::{CStr, c_char, c_void};
 use std::marker::PhantomData;
 
 use super::pool::Pool;
@@ -88,6 +88,24 @@ impl<'r> Request<'r> {
         unsafe { Table::from_raw(self.record().err_headers_out) }
     }
 
+    /// What came behind the body of the request.
+    pub fn trailers_in(self) -> Table<'r> {
+        // SAFETY: as above.
+        unsafe { Table::from_raw(self.record().trailers_in) }
+    }
+
+    /// What goes behind the body of the answer.
+    pub fn trailers_out(self) -> Table<'r> {
+        // SAFETY: as above.
+        unsafe { Table::from_raw(self.record().trailers_out) }
+    }
+
+    /// What scripts get as their environment, beside what httpd says itself.
+    pub fn environment(self) -> Table<'r> {
+        // SAFETY: as above.
+        unsafe { Table::from_raw(self.record().subprocess_env) }
+    }
+
     /// Notes of this record.
     pub fn notes(self) -> Table<'r> {
         // SAFETY: as above.
@@ -111,6 +129,12 @@ impl<'r> Request<'r> {
         unsafe { bytes_of(self.record().filename) }
     }
 
+    /// The method, as it was sent.
+    pub fn method(self) -> &'r [u8] {
+        // SAFETY: a string of a live record.
+        unsafe { bytes_of(self.record().method) }.unwrap_or_default()
+    }
+
     /// The query string.
     pub fn query(self) -> Option<&'r [u8]> {
         // SAFETY: a string of a live record.
@@ -130,6 +154,28 @@ impl<'r> Request<'r> {
         let scheme = unsafe { sys::shim_scheme(self.raw) };
         // SAFETY: as above.
         unsafe { bytes_of(scheme) == Some(b"https") }
+    }
+
+    /// `AuthType` of its place.
+    pub fn auth_type(self) -> Option<&'r [u8]> {
+        // SAFETY: a live record; the answer lives with the configuration.
+        let name = unsafe { sys::ap_auth_type(self.raw) };
+        // SAFETY: as above.
+        unsafe { bytes_of(name) }
+    }
+
+    /// Who was let in.
+    pub fn user(self) -> Option<&'r [u8]> {
+        // SAFETY: a string of a live record.
+        unsafe { bytes_of(self.record().user) }
+    }
+
+    /// Says who was let in, and by what; `user` lives in the record's pool.
+    pub fn set_user(self, user: *const c_char, by: &'static CStr) {
+        // SAFETY: a live record in the thread that works on it.
+        unsafe { (*self.raw).user = user.cast_mut() };
+        // SAFETY: as above; the name lives for ever.
+        unsafe { (*self.raw).ap_auth_type = by.as_ptr().cast_mut() };
     }
 
     /// The server or virtual host.

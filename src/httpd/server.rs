@@ -16,6 +16,12 @@ pub fn is_test() -> bool {
     state(sys::AP_SQ_RUN_MODE) == sys::AP_SQ_RM_CONFIG_TEST as i32
 }
 
+/// Whether `-D name` was given.
+pub fn is_defined(name: &CStr) -> bool {
+    // SAFETY: a C string; httpd compares it with those of its command line.
+    unsafe { sys::ap_exists_config_define(name.as_ptr()) != 0 }
+}
+
 /// Whether a warning is to be given in this pass, so that it is given once.
 pub fn is_worth_telling() -> bool {
     is_test() || !is_first_pass()
@@ -28,7 +34,12 @@ fn state(query: u32) -> i32 {
 
 /// How many requests the server can work on at a time.
 pub fn workers() -> u32 {
-    ask_mpm(sys::AP_MPMQ_MAX_DAEMONS).saturating_mul(threads())
+    processes().saturating_mul(threads())
+}
+
+/// How many children the server may have at a time.
+pub fn processes() -> u32 {
+    ask_mpm(sys::AP_MPMQ_MAX_DAEMONS)
 }
 
 /// How many requests one child can work on at a time.

@@ -3,8 +3,9 @@
 use std::ffi::c_int;
 
 use super::filter::Verdict;
-use super::{filter, handler, lifecycle, report, tree};
+use super::{backend, clients, filter, handler, language, lifecycle, report, tree};
 use crate::httpd::guard::guarded;
+use crate::httpd::language::Lookup;
 use crate::httpd::log::Level;
 use crate::httpd::request::Request;
 use crate::httpd::sys;
@@ -35,6 +36,13 @@ pub unsafe extern "C" fn mss_check_config(
     guarded(|| unsafe { lifecycle::check_config(pool, server) }, || FAILED)
 }
 
+/// For `httpd -t`, after the configuration was found good.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mss_test_config(_: *mut sys::apr_pool_t, server: *mut sys::server_rec) {
+    // SAFETY: as above.
+    guarded(|| unsafe { lifecycle::dump(server) }, || ());
+}
+
 /// In the parent, before it makes children.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mss_post_config(
@@ -54,6 +62,32 @@ pub unsafe extern "C" fn mss_child_init(pool: *mut sys::apr_pool_t, server: *mut
     guarded(|| unsafe { lifecycle::child_init(pool, server) }, || ());
 }
 
+/// When a record has been made.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mss_create_request(record: *mut sys::request_rec) -> c_int {
+    // SAFETY: httpd's record, in the thread that works on it.
+    let Some(request) = (unsafe { Request::from_raw(record) }) else { return OK };
+    guarded(|| clients::created(request), || panicked(request));
+    OK
+}
+
+/// When a request has been read, and when a redirect has taken one over.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mss_post_read_request(record: *mut sys::request_rec) -> c_int {
+    // SAFETY: as above.
+    let Some(request) = (unsafe { Request::from_raw(record) }) else { return sys::DECLINED };
+    guarded(
+        || {
+            clients::arrived(request);
+            sys::DECLINED
+        },
+        || {
+            panicked(request);
+            FAILED
+        },
+    )
+}
+
 /// Before a record's handler is chosen, and before an error page is sent.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mss_insert_filter(record: *mut sys::request_rec) {
@@ -67,6 +101,10 @@ pub unsafe extern "C" fn mss_insert_filter(record: *mut sys::request_rec) {
 pub unsafe extern "C" fn mss_handler(record: *mut sys::request_rec) -> c_int {
     // SAFETY: as above.
     let Some(request) = (unsafe { Request::from_raw(record) }) else { return sys::DECLINED };
+    #[cfg(debug_assertions)]
+    if let Some(status) = guarded(|| super::suite::answer(request), || Some(FAILED)) {
+        return status;
+    }
     guarded(
         || handler::handle(request),
         || {
@@ -130,6 +168,28 @@ unsafe fn run_filter(
     unsafe { sys::ap_pass_brigade(next, brigade) }
 }
 
+/// Output of a subrequest on its way to the request around it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mss_part_filter(
+    this: *mut sys::ap_filter_t,
+    brigade: *mut sys::apr_bucket_brigade,
+) -> sys::apr_status_t {
+    // SAFETY: httpd's filter, which lives as long as its request.
+    let filter = unsafe { &*this };
+    let (record, next) = (filter.r, filter.next);
+    // SAFETY: a live brigade.
+    if unsafe { sys::shim_is_first_data(brigade) } != 0 {
+        // SAFETY: a resource filter's request, in the thread that works on it.
+        if let Some(request) = unsafe { Request::from_raw(record) } {
+            guarded(|| backend::obey_part(request), || panicked(request));
+        }
+        // SAFETY: a filter may take itself out of the chain.
+        unsafe { sys::ap_remove_output_filter(this) };
+    }
+    // SAFETY: the next filter of the chain.
+    unsafe { sys::ap_pass_brigade(next, brigade) }
+}
+
 /// When a request is logged, maybe on another thread: from here on it has no session.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mss_log_transaction(record: *mut sys::request_rec) -> c_int {
@@ -138,6 +198,28 @@ pub unsafe extern "C" fn mss_log_transaction(record: *mut sys::request_rec) -> c
         guarded(|| tree::close(request), || ());
     }
     OK
+}
+
+/// Who a request's user is.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mss_check_authn(record: *mut sys::request_rec) -> c_int {
+    // SAFETY: httpd's record, in the thread that works on it.
+    let Some(request) = (unsafe { Request::from_raw(record) }) else { return sys::DECLINED };
+    guarded(
+        || language::check_authn(request),
+        || {
+            panicked(request);
+            FAILED
+        },
+    )
+}
+
+/// What a word in an expression means.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mss_expr_lookup(parms: *mut sys::ap_expr_lookup_parms) -> c_int {
+    // SAFETY: the parser's question, during the call.
+    let Some(question) = (unsafe { Lookup::from_raw(parms) }) else { return sys::DECLINED };
+    guarded(|| language::look_up_expression(question), || sys::DECLINED)
 }
 
 /// Logs that a panic was caught and ends the request's sessions: nobody can tell what state they are in,

@@ -56,6 +56,10 @@ pub fn failure(request: Request<'_>, doing: &str, failure: &Failure) {
         Failure::Off | Failure::Phase => return,
         // Logged once a minute, by a notice of the session's.
         Failure::Session(SessionError::Lease(_)) => return,
+        Failure::UserChanged => (
+            Level::Notice,
+            "the session that let the user in has ended or is another user's now".to_owned(),
+        ),
         Failure::NoProcess => {
             (Level::Error, "the module could not be set up in this child".to_owned())
         }
@@ -67,6 +71,7 @@ pub fn failure(request: Request<'_>, doing: &str, failure: &Failure) {
                  regenerate, unlock"
             ),
         ),
+        Failure::Backend(cause) => (Level::Error, format!("{cause}; none of them was obeyed")),
         Failure::Session(cause) => (level_of(cause), cause.to_string()),
     };
     line(request, level, &format!("{doing}: {text}"));
@@ -89,6 +94,8 @@ pub fn status(failure: &Failure) -> u16 {
         Failure::Session(SessionError::Store(StoreError::Corrupt)) => internal,
         Failure::Session(SessionError::Lease(_) | SessionError::Store(_)) => unavailable,
         Failure::NoProcess => unavailable,
+        Failure::UserChanged => sys::HTTP_FORBIDDEN as u16,
+        Failure::Backend(_) => sys::HTTP_BAD_GATEWAY as u16,
         _ => internal,
     }
 }

@@ -6,7 +6,7 @@ use super::{Child, News, Prepared};
 use crate::core::clock::SystemClock;
 use crate::core::config::Server;
 use crate::core::store::dir::{DataDir, Owner};
-use crate::core::store::memory::{self, Boot, Layout, MemoryStore, Misfit, SHARDS, Snapshot};
+use crate::core::store::memory::{self, Boot, FILE, Layout, MemoryStore, Misfit, SHARDS, Snapshot};
 use crate::core::store::{Store, StoreError};
 use crate::httpd::log::Level;
 use crate::httpd::server as host;
@@ -14,8 +14,6 @@ use crate::system::mapping::{FileError, Mapping, SharedFile};
 
 /// One for each shard.
 pub const MUTEXES: u32 = SHARDS;
-/// The file, in `SessionDataDir` or the runtime directory.
-const FILE: &std::ffi::CStr = c"session_store.memory";
 
 /// Where the memory is to be, and how much.
 #[derive(Clone, PartialEq, Eq)]
@@ -113,6 +111,15 @@ impl Plan {
                 (level, text)
             }
         }
+    }
+
+    /// The file has the same name in whichever directory it is.
+    pub fn settings(&self) -> Vec<(&'static str, String)> {
+        let dir = self.path.parent().unwrap_or(&self.path);
+        vec![
+            ("SessionStore", format!("memory:{}", self.bytes)),
+            ("SessionDataDir", dir.display().to_string()),
+        ]
     }
 
     pub fn change_from(&self, used: &Plan) -> Option<String> {

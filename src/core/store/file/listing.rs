@@ -1,5 +1,6 @@
 //! Walks over all records: in the order of their keys, a subdirectory at a time.
 
+use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{self, AtFlags, FileType, Stat};
@@ -96,11 +97,16 @@ impl FileStore {
 
     fn entry(&self, dir: &OwnedFd, key: StoreKey) -> Result<Option<Entry>, StoreError> {
         let name = Name::new(&key);
-        let (record, bytes) = match self.look(&key, &name)? {
-            Found::Nothing => return Ok(None),
-            Found::Record(file, record) => (Ok(record), file.facts.bytes()),
-            Found::Newer(format) => (Err(StoreError::Newer(format)), size(dir, &name)?),
-            Found::Damaged | Found::Unfinished => (Err(StoreError::Corrupt), size(dir, &name)?),
+        let (record, bytes) = match self.look(&key, &name) {
+            Ok(Found::Nothing) => return Ok(None),
+            Ok(Found::Record(file, record)) => (Ok(record), file.facts.bytes()),
+            Ok(Found::Newer(format)) => (Err(StoreError::Newer(format)), size(dir, &name)?),
+            Ok(Found::Damaged | Found::Unfinished) => (Err(StoreError::Corrupt), size(dir, &name)?),
+            // A file that another user has put there: no reason to show nothing of the others.
+            Err(StoreError::Io { doing, cause }) if cause.kind() == ErrorKind::PermissionDenied => {
+                (Err(StoreError::Io { doing, cause }), size(dir, &name)?)
+            }
+            Err(cause) => return Err(cause),
         };
         Ok(Some(Entry { key, record, bytes }))
     }
