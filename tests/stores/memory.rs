@@ -11,6 +11,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use super::behaviour;
 use crate::mpm_tests;
 use crate::steps::{COOKIE, Kept, ask, count, probed, run, visitor};
 use crate::support::probed::in_memory;
@@ -117,6 +118,29 @@ fn sessions_outlive_killed_children(mpm: Mpm) {
         assert!(told <= sum && sum <= 1 + asked, "{told} {sum} {asked}");
     }
     assert_eq!(in_memory(&file(&server)), 3);
+}
+
+mpm_tests!(it_does_what_every_store_does);
+
+fn it_does_what_every_store_does(mpm: Mpm) {
+    behaviour::all(behaviour::kept_in("memory:1M").conf("SessionMaxSize 8K"), mpm);
+}
+
+#[test]
+fn it_passes_the_suite_with_the_mutexes_of_the_server() {
+    let server = behaviour::kept_in("memory:32M").conf(behaviour::SUITE).start();
+    behaviour::suite(&server, &[]);
+}
+
+#[test]
+fn sessions_larger_than_a_shard_takes_are_warned_of() {
+    let said = |size: &str| sessions("1M").conf(size).configtest().output;
+    assert!(
+        !said("SessionMaxSize 8K").contains("larger sessions"),
+        "{}",
+        said("SessionMaxSize 8K")
+    );
+    assert!(said("SessionMaxSize 32K").contains("SessionMaxSize allows larger sessions"));
 }
 
 #[test]
