@@ -15,6 +15,7 @@ mod language;
 mod lifecycle;
 mod notes;
 mod process;
+mod raw;
 mod report;
 mod stores;
 #[cfg(debug_assertions)]

@@ -28,6 +28,7 @@ const ROWS: &[(&str, &str, &str, &str)] = &[
     ("SessionIdPartitioned", "off", "auto", "this is none of them"),
     ("SessionIdMaxAge", "timeout", "forever", "is no time"),
     ("SessionIdRefresh", "on", "always", "this is none of them"),
+    ("SessionIdHide", "off", "cookie", "this is none of them"),
     ("SessionScope", "shop.example.org:8080", "\"two words\"", "has a blank"),
     ("SessionSecret", "exec:/bin/true", "fiel:/etc/secret", "other than file: and exec:"),
     ("SessionRegenerateGrace", "10m", "11m", "is more than 10m"),
@@ -37,7 +38,10 @@ const ROWS: &[(&str, &str, &str, &str)] = &[
     ("SessionMaxKeys", "4096", "4097", "is more than 4096"),
     ("SessionStoreFailure", "ignore", "503", "this is none of them"),
     ("SessionNotes", "off", "in", "this is none of them"),
+    ("SessionExport", "env cart user.name", "\"env\" a:b", "a key of other characters"),
+    ("SessionBackendHeaders", "all", "user", "this is none of them"),
     ("SessionCacheControl", "off", "private", "this is none of them"),
+    ("SessionMemorySize", "32M", "1", "is less than"),
     ("SessionSync", "on", "data", "this is none of them"),
 ];
 

@@ -8,13 +8,15 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use mod_session_store::core::store::memory::Snapshot;
+use mod_session_store::core::store::{Position, Store};
+use mod_session_store::system::mapping::View;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::behaviour;
 use crate::mpm_tests;
 use crate::steps::{COOKIE, Kept, ask, count, probed, run, visitor};
-use crate::support::probed::in_memory;
 use crate::support::{Builder, Client, Mpm, SERVER_USER, Server, ids_of, is_root, wait_value};
 
 const FILE: &str = "session_store.memory";
@@ -32,6 +34,21 @@ fn in_dir(path: &Path) -> Builder {
 /// Where the sessions are if no directory is named.
 fn file(server: &Server) -> PathBuf {
     server.root().join("run").join(FILE)
+}
+
+/// How many records somebody sees who looks at the file from outside.
+fn in_memory(path: &Path) -> usize {
+    let view = View::open(path).expect("looking at the file");
+    let bytes = view.bytes();
+    let snapshot = Snapshot::open(view, bytes).expect("a store");
+    let mut records = 0;
+    let end = snapshot.scan(&Position::default(), &mut |entry| {
+        records += usize::from(entry.record.is_ok());
+        true
+    });
+    assert_eq!(end.expect("a scan"), None);
+    assert_eq!(snapshot.stats().expect("figures").records, Some(records as u64));
+    records
 }
 
 /// User and group that serve requests.

@@ -32,6 +32,16 @@ pub fn module(name: &str) -> Option<PathBuf> {
     None
 }
 
+/// The module of PHP, whose file has its version in its name.
+pub fn php() -> PathBuf {
+    let files = fs::read_dir(query("LIBEXECDIR")).expect("httpd's modules").flatten();
+    let mut found = files.map(|file| file.path()).filter(|path| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with("libphp") && name.ends_with(".so")
+    });
+    found.next().expect("mod_php: make deps installs libapache2-mod-php")
+}
+
 /// The module built from `tests/support/probe/NAME.c`, once per run; `c_shim` is on its include
 /// path.
 pub fn probe(name: &str) -> PathBuf {

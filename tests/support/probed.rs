@@ -2,16 +2,14 @@
 
 use std::fmt::{self, Display, Formatter};
 use std::fs;
-use std::path::{Path, PathBuf};
-
-use mod_session_store::core::store::memory::Snapshot;
-use mod_session_store::core::store::{Position, Store};
-use mod_session_store::system::mapping::View;
+use std::path::PathBuf;
+use std::process::Command;
 
 use super::apxs;
 use super::builder::Builder;
 use super::client::{Client, Response};
 use super::server::Server;
+use super::stores::Store;
 
 /// The name of the cookie.
 pub const COOKIE: &str = "session_store";
@@ -52,39 +50,34 @@ pub fn quoted(list: &str) -> String {
     list.chars().map(escape).collect()
 }
 
-/// The records in the data folder: sessions, and the ways from old ids to them.
+/// The records in the store: sessions, and the ways from old ids to them.
 #[track_caller]
 pub fn records(server: &Server) -> usize {
-    let memory = server.data_dir().join("session_store.memory");
-    if memory.exists() {
-        return in_memory(&memory);
+    match Store::current() {
+        Store::File => record_files(server).len(),
+        store => listed(server, store),
     }
-    record_files(server).len()
 }
 
-/// Their files.
+/// What htsession lists, whatever it is.
+#[track_caller]
+fn listed(server: &Server, store: Store) -> usize {
+    let mut tool = Command::new(env!("CARGO_BIN_EXE_htsession"));
+    tool.args(store.tool(server)).args(["list", "--all"]);
+    let output = tool.output().expect("running htsession");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "htsession: {said}");
+    // One line for each record, below a line of titles if there is one.
+    String::from_utf8_lossy(&output.stdout).lines().count().saturating_sub(1)
+}
+
+/// The files of the records in the data folder.
 #[track_caller]
 pub fn record_files(server: &Server) -> Vec<PathBuf> {
     let folders = fs::read_dir(server.data_dir()).expect("reading the data folder").flatten();
     let folders = folders.filter(|folder| folder.file_name().len() == 2);
     let files = folders.flat_map(|folder| fs::read_dir(folder.path()).expect("reading a folder"));
     files.flatten().map(|file| file.path()).filter(|path| path.is_file()).collect()
-}
-
-/// The records in memory that somebody looks at from outside.
-#[track_caller]
-pub fn in_memory(path: &Path) -> usize {
-    let view = View::open(path).expect("looking at the file");
-    let bytes = view.bytes();
-    let snapshot = Snapshot::open(view, bytes).expect("a store");
-    let mut records = 0;
-    let end = snapshot.scan(&Position::default(), &mut |entry| {
-        records += usize::from(entry.record.is_ok());
-        true
-    });
-    assert_eq!(end.expect("a scan"), None);
-    assert_eq!(snapshot.stats().expect("figures").records, Some(records as u64));
-    records
 }
 
 /// A file that a list waits for.
