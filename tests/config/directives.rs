@@ -9,6 +9,7 @@ const ROWS: &[(&str, &str, &str, &str)] = &[
     ("SessionEngine", "on", "yes", "this is none of them"),
     ("SessionStore", "\"file:${DATA}\"", "a/b", "names no store"),
     ("SessionDataDir", "\"${DATA}\"", "/a /b", "takes one argument"),
+    ("SessionMemorySize", "2M", "1023K", "is less than 1M"),
     ("SessionLocks", "1", "65537", "is more than 65536"),
     ("SessionLocking", "commit", "write", "this is none of them"),
     ("SessionLockTimeout", "1h", "3601s", "is more than 1h"),
