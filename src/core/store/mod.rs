@@ -6,6 +6,7 @@
 mod checksum;
 #[cfg(test)]
 mod conformance;
+pub mod dbm;
 pub mod dir;
 #[cfg(test)]
 pub mod fake;
