@@ -14,6 +14,7 @@
 #include "util_mutex.h"
 #include "unixd.h"
 #include "apr_buckets.h"
+#include "apr_dbm.h"
 #include "apr_global_mutex.h"
 #include "apr_optional.h"
 #include "apr_portable.h"

@@ -5,6 +5,7 @@
 //! host, directory) or the [`Server`]; nothing here reads a file, opens a store or asks the system.
 
 mod check;
+mod dbm;
 mod directives;
 mod identity;
 mod kinds;
@@ -16,6 +17,7 @@ pub(crate) mod testing;
 mod values;
 
 pub use self::check::{Warning, check, check_section, check_server};
+pub use self::dbm::{DbmFile, DbmType};
 pub use self::directives::{Args, DIRECTIVES, Directive, Origin, Target, find};
 pub use self::identity::reserved_header;
 pub use self::kinds::{LockWaiters, Locking, MaxAge, SameSite, Secure, Sources, StoreFailure};

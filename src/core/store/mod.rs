@@ -5,7 +5,7 @@
 
 mod checksum;
 #[cfg(test)]
-mod conformance;
+pub(crate) mod conformance;
 pub mod dbm;
 pub mod dir;
 #[cfg(test)]

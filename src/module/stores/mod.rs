@@ -1,6 +1,7 @@
 //! The stores as the module makes them: planned from the configuration, prepared once by the parent,
 //! opened by each child.
 
+mod dbm;
 mod file;
 
 use std::sync::Arc;
@@ -20,6 +21,8 @@ pub type News = Vec<(Level, String)>;
 pub enum Plan {
     /// Files.
     File(file::Plan),
+    /// One database file.
+    Dbm(dbm::Plan),
 }
 
 /// A store in the parent. Made once in its life and kept over graceful restarts.
@@ -34,7 +37,6 @@ pub struct Child {
     /// The pool of slot mutexes.
     pub slots: Arc<dyn SlotMutexes>,
     /// The store's own mutexes, as many as [`Plan::mutexes`] and one, if it asked for any.
-    #[expect(dead_code, reason = "for the stores to come")]
     pub own: Option<Arc<dyn SlotMutexes>>,
     /// `SessionSync`.
     pub sync: bool,
@@ -50,6 +52,7 @@ impl Plan {
     pub fn new(settings: &Server) -> Result<Plan, String> {
         match settings.store() {
             StoreChoice::File { .. } => file::Plan::new(settings).map(Plan::File),
+            StoreChoice::Dbm(_) => dbm::Plan::new(settings).map(Plan::Dbm),
             _ => Err("SessionStore names a store that this release does not have".to_owned()),
         }
     }
@@ -58,6 +61,25 @@ impl Plan {
     pub fn mutexes(&self) -> u32 {
         match self {
             Plan::File(_) => 0,
+            Plan::Dbm(_) => 1,
+        }
+    }
+
+    /// Judges for the configuration test what only this machine knows; opens and makes nothing.
+    ///
+    /// # Errors
+    /// The store cannot work here; a whole sentence.
+    pub fn check(&self) -> Result<(), String> {
+        match self {
+            Plan::File(_) => Ok(()),
+            Plan::Dbm(plan) => plan.check(),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Plan::File(_) => "file",
+            Plan::Dbm(_) => "dbm",
         }
     }
 
@@ -68,6 +90,7 @@ impl Plan {
     pub fn prepare(&self) -> Result<(Box<dyn Prepared>, News), String> {
         match self {
             Plan::File(plan) => plan.prepare(),
+            Plan::Dbm(plan) => plan.prepare(),
         }
     }
 
@@ -78,6 +101,8 @@ impl Plan {
         }
         match (used, self) {
             (Plan::File(used), Plan::File(wanted)) => wanted.change_from(used),
+            (Plan::Dbm(used), Plan::Dbm(wanted)) => wanted.change_from(used),
+            _ => Some(format!("SessionStore changes from {} to {}", used.name(), self.name())),
         }
     }
 }

@@ -47,6 +47,17 @@ pub struct Options {
     pub full: &'static str,
 }
 
+/// Most bytes of `asked` that this process can reserve: beside the map there is other memory.
+pub fn affordable(asked: u64) -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::As).current;
+    let room = limit.map_or(u64::MAX, |limit| limit / 4);
+    let most = if cfg!(target_pointer_width = "64") { usize::MAX as u64 } else { 1 << 30 };
+    usize::try_from(asked.min(room).min(most)).unwrap_or(usize::MAX)
+}
+
+/// The end of the name of the file beside the database that holds its locks.
+pub const LOCK_END: &str = "-lock";
+
 /// A database in a file.
 pub struct Lmdb {
     path: PathBuf,

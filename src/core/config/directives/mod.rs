@@ -91,6 +91,7 @@ pub const DIRECTIVES: &[Directive] = &[
     life::ENGINE,
     server::STORE,
     server::DATA_DIR,
+    server::DBM_TYPE,
     server::LOCKS,
     locking::LOCKING,
     locking::LOCK_TIMEOUT,

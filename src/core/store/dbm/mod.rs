@@ -14,6 +14,7 @@
 mod memory;
 #[cfg(test)]
 mod tests;
+pub mod unsynced;
 mod value;
 mod walk;
 
