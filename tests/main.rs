@@ -14,4 +14,5 @@ mod readme;
 mod restart;
 mod restart_soak;
 mod steps;
+mod stores;
 mod support;
