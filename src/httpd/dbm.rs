@@ -75,11 +75,21 @@ pub fn files(kind: &CStr, path: &Path) -> Result<Option<Vec<PathBuf>>, DatabaseE
     Ok(Some(names.into_iter().flatten().map(path).collect()))
 }
 
+/// Most bytes of a value in a database with these files, if there is such a limit.
+pub fn most(files: &[PathBuf]) -> Option<usize> {
+    // By its two files: the type `default` may be it.
+    let is_dir = |file: &PathBuf| file.extension().is_some_and(|end| end == "dir");
+    let sdbm = files.len() == 2 && files.first().is_some_and(is_dir);
+    sdbm.then_some(SDBM_PAIR_MAX - size_of::<Key>())
+}
+
 /// A database of one of APR's types.
 pub struct AprDbm {
     kind: &'static CStr,
     path: CString,
     files: Vec<PathBuf>,
+    /// Most bytes of a value.
+    most: Option<usize>,
 }
 
 impl AprDbm {
@@ -93,18 +103,10 @@ impl AprDbm {
             doing: OPENING,
             cause: io::Error::new(io::ErrorKind::Unsupported, "APR has no driver for its type"),
         })?;
-        let database = AprDbm { kind, path: c_path(path)?, files };
+        let most = most(&files);
+        let database = AprDbm { kind, path: c_path(path)?, files, most };
         Handle::open(&database, sys::APR_DBM_RWCREATE)?;
         Ok(database)
-    }
-
-    /// Most bytes of a value, if there is such a limit.
-    pub fn most(&self) -> Option<usize> {
-        // What is built in has no driver: it is SDBM by any name.
-        let sdbm = self.files.first().is_some_and(|file| {
-            file.extension().is_some_and(|end| end == "dir") && self.files.len() == 2
-        });
-        sdbm.then_some(SDBM_PAIR_MAX - size_of::<Key>())
     }
 
     fn has_room(&self, bytes: usize) -> Result<(), DatabaseError> {
@@ -321,13 +323,13 @@ const END_OF_FILE: i32 = 70014;
 
 impl Change for Handle<'_> {
     fn put(&mut self, key: &Key, value: &[u8]) -> Result<(), DatabaseError> {
-        if let Some(most) = self.database.most().filter(|most| value.len() > *most) {
+        if let Some(most) = self.database.most.filter(|most| value.len() > *most) {
             return Err(DatabaseError::TooLarge(most));
         }
         self.database.has_room(value.len())?;
         // SAFETY: a live handle; key and value are read during the call.
         let status = unsafe { sys::apr_dbm_store(self.dbm, datum(key), datum(value)) };
-        if status == rustix::io::Errno::NOSPC.raw_os_error() && self.database.most().is_some() {
+        if status == rustix::io::Errno::NOSPC.raw_os_error() && self.database.most.is_some() {
             // The disk has room, it was asked: the pages that SDBM may split do not.
             return Err(DatabaseError::Full("what SDBM can keep together in one page"));
         }

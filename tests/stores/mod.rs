@@ -1,3 +1,7 @@
-//! The stores: what each of them has to do, and what is particular to one.
+//! Stores other than files: what each of them keeps, and what it says it cannot do.
 
+mod behaviour;
 mod dbm;
+mod provider;
+mod refusals;
+mod socache;

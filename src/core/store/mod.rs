@@ -4,15 +4,17 @@
 //! neither bring back what was deleted nor hit what took its place.
 
 mod checksum;
-#[cfg(test)]
+#[cfg(any(test, all(debug_assertions, feature = "httpd")))]
 pub(crate) mod conformance;
 pub mod dbm;
 pub mod dir;
+pub mod external;
 #[cfg(test)]
 pub mod fake;
 pub mod file;
 mod key;
 mod listing;
+pub mod memory;
 
 use std::any::Any;
 use std::{fmt, io};

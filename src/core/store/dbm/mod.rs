@@ -36,11 +36,16 @@ const WRITER: u32 = 0;
 impl From<DatabaseError> for StoreError {
     fn from(cause: DatabaseError) -> StoreError {
         match cause {
-            DatabaseError::TooLarge(most) => StoreError::TooLarge(most.saturating_sub(HEAD)),
+            DatabaseError::TooLarge(most) => StoreError::TooLarge(most_of_record(most)),
             DatabaseError::Full(what) => StoreError::Full(what),
             DatabaseError::Failed { doing, cause } => StoreError::Io { doing, cause },
         }
     }
+}
+
+/// Most bytes of a record in a database that holds values of so many bytes.
+pub fn most_of_record(most_of_value: usize) -> usize {
+    most_of_value.saturating_sub(HEAD)
 }
 
 /// Records in a database.

@@ -23,7 +23,8 @@ pub const CORRUPT: &str = "corrupt";
 /// Most unreadable records that are kept aside; further ones are removed.
 pub const CORRUPT_MAX: usize = 100;
 
-const DIR_FLAGS: OFlags =
+/// How a directory is opened.
+pub const DIR_FLAGS: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Opens a directory itself, not what a link in its place leads to.

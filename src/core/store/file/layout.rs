@@ -87,6 +87,11 @@ impl Facts {
         length <= self.slot_bytes - SLOT_HEAD
     }
 
+    /// Bytes of the file.
+    pub fn bytes(&self) -> u64 {
+        (SLOTS + 2 * self.slot_bytes) as u64
+    }
+
     /// The facts once the version `sequence` is written, and where in the file it goes.
     pub fn next(&self, sequence: u64) -> (Facts, usize) {
         let newest = 1 - self.newest;

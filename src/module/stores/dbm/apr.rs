@@ -3,10 +3,10 @@
 use std::ffi::CStr;
 use std::path::{Path, PathBuf};
 
-use super::{Child, Plan, Prepared, name_of, refused, text};
+use super::{Child, Plan, Prepared, Verdict, name_of, refused, text};
 use crate::core::config::DbmType;
 use crate::core::lock::SlotGuard;
-use crate::core::store::dbm::DbmStore;
+use crate::core::store::dbm::{DbmStore, most_of_record};
 use crate::core::store::dir::{DataDir, DirLock};
 use crate::core::store::{Store, StoreError};
 use crate::httpd::dbm::{self, AprDbm};
@@ -25,8 +25,11 @@ fn name(kind: DbmType) -> &'static CStr {
 ///
 /// # Errors
 /// It has none; a whole sentence with those it has.
-pub fn check(kind: DbmType, path: &Path) -> Result<(), String> {
-    files(kind, path).map(drop)
+pub fn check(kind: DbmType) -> Result<Verdict, String> {
+    // Where it will be changes nothing about the type.
+    let files = files(kind, Path::new("sessions"))?;
+    let record_max = dbm::most(&files).map(most_of_record);
+    Ok(Verdict { record_max, ..Verdict::default() })
 }
 
 fn files(kind: DbmType, path: &Path) -> Result<Vec<PathBuf>, String> {

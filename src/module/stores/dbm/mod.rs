@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use self::apr::Apr;
 use self::lmdb::Lmdb;
-use super::{Child, News, Prepared};
+use super::{Child, News, Prepared, Verdict};
 use crate::core::config::{DbmType, Server, StoreChoice};
 use crate::core::lock::SlotMutexes;
 use crate::core::store::StoreError;
@@ -48,14 +48,6 @@ impl Plan {
         })
     }
 
-    /// Judges for the configuration test what only this machine knows.
-    pub fn check(&self) -> Result<(), String> {
-        match self.kind {
-            DbmType::Lmdb => Ok(()),
-            kind => apr::check(kind, &self.path()),
-        }
-    }
-
     pub fn prepare(&self) -> Result<(Box<dyn Prepared>, News), String> {
         let (uid, gid) = host::child_owner();
         let data = DataDir::prepare(&self.dir, Owner { uid, gid }).map_err(text)?;
@@ -67,6 +59,14 @@ impl Plan {
             _ => Box::new(Apr::prepare(self.clone(), &data, lock)?),
         };
         Ok((prepared, news))
+    }
+
+    pub fn settings(&self) -> Vec<(&'static str, String)> {
+        let map = self.map.map_or_else(String::new, |map| format!("?map={map}"));
+        vec![
+            ("SessionStore", format!("dbm:{}{map}", self.path().display())),
+            ("SessionDBMType", self.kind.word().to_owned()),
+        ]
     }
 
     pub fn change_from(&self, used: &Plan) -> Option<String> {
@@ -98,6 +98,17 @@ impl Plan {
             cause: io::Error::other("its mutex was not made"),
         })?;
         Ok((data, mutex))
+    }
+}
+
+/// Judges for the configuration test what only this machine knows; opens and makes nothing.
+///
+/// # Errors
+/// APR has no driver for the type; a whole sentence with those it has.
+pub fn check(settings: &Server) -> Result<Verdict, String> {
+    match settings.dbm_type() {
+        DbmType::Lmdb => Ok(Verdict::default()),
+        kind => apr::check(kind),
     }
 }
 

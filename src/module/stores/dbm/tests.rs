@@ -8,9 +8,12 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::core::clock::Time;
+use crate::core::lock::SlotGuard;
 use crate::core::session::record::Record;
+use crate::core::store::conformance::processes::FileMutexes;
 use crate::core::store::conformance::{
-    self, conformance, conformance_of_lists, key, record, record_with, stored,
+    self, conformance, conformance_of_lists, conformance_of_processes, key, record, record_with,
+    stored,
 };
 use crate::core::store::dbm::DbmStore;
 use crate::core::store::fake::TestMutexes;
@@ -79,6 +82,75 @@ mod of_db {
 
     conformance!(apr_store(c"db"));
     conformance_of_lists!(apr_store(c"db"));
+}
+
+/// A directory for stores of several processes, and its path.
+fn setup() -> (TempDir, String) {
+    let (home, _, _) = directory();
+    let spec = home.path().display().to_string();
+    (home, spec)
+}
+
+fn party(spec: &str) -> (DataDir, PathBuf, Arc<FileMutexes>) {
+    let home = Path::new(spec);
+    let path = home.join("data");
+    let dir = DataDir::check(&path, Owner::current()).unwrap();
+    (dir, path.join("sessions"), Arc::new(FileMutexes::new(home, 1)))
+}
+
+fn open_apr(kind: &'static std::ffi::CStr, spec: &str) -> Box<dyn Store> {
+    start_apr();
+    let (dir, path, mutex) = party(spec);
+    let database = {
+        let _alone = SlotGuard::lock(&*mutex, 0).unwrap();
+        AprDbm::open(kind, &path).unwrap()
+    };
+    Box::new(DbmStore::new(database, mutex, dir))
+}
+
+mod lmdb_of_processes {
+    use super::*;
+
+    fn open(spec: &str) -> Box<dyn Store> {
+        let (dir, path, mutex) = party(spec);
+        let database = {
+            let _alone = SlotGuard::lock(&*mutex, 0).unwrap();
+            // SAFETY: only processes of this test use the file, by LMDB.
+            unsafe { lmdb::Lmdb::open(path, OPTIONS) }.unwrap()
+        };
+        Box::new(DbmStore::new(database, mutex, dir))
+    }
+
+    conformance_of_processes!(setup(), open);
+}
+
+mod sdbm_of_processes {
+    use super::*;
+
+    fn open(spec: &str) -> Box<dyn Store> {
+        open_apr(c"sdbm", spec)
+    }
+
+    // The other parts have records larger than it holds.
+    conformance_of_processes!(setup(), open; merges_of_many_processes_lose_nothing,);
+
+    #[test]
+    #[ignore = "started by another test"]
+    fn in_a_process() {
+        crate::core::store::conformance::processes::work(open);
+    }
+}
+
+mod gdbm_of_processes {
+    use super::*;
+
+    conformance_of_processes!(setup(), |spec| open_apr(c"gdbm", spec));
+}
+
+mod db_of_processes {
+    use super::*;
+
+    conformance_of_processes!(setup(), |spec| open_apr(c"db", spec));
 }
 
 /// A key with a number that needs more than a byte.
