@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 
-use once_cell::sync::OnceCell;
-
 use crate::core::clock::SystemClock;
 use crate::core::lock::host::{Owner, Owners, Parking, Words};
 use crate::core::lock::table::Table;
@@ -15,7 +13,7 @@ use crate::core::session::id::SystemRandom;
 use crate::core::session::wire::Secrets;
 use crate::core::store::{Store, StoreError};
 use crate::httpd::mutex::MutexPool;
-use crate::module::stores::{Child, Prepared};
+use crate::module::stores::Late;
 use crate::system::process as system;
 use crate::system::shared::{self, SharedWords};
 
@@ -111,11 +109,7 @@ impl Owners for Processes {
 
 /// A child process.
 pub struct Process {
-    /// Opened at the first use that succeeds: a directory that was out of reach when the child started
-    /// may come back.
-    store: OnceCell<Box<dyn Store>>,
-    prepared: &'static dyn Prepared,
-    child: Child,
+    store: Late,
     leases: LeaseTable,
     /// What signs ids.
     pub secrets: Secrets,
@@ -136,13 +130,12 @@ pub fn get() -> Option<&'static Process> {
 impl Process {
     /// A process with its parts.
     pub fn new(
-        (prepared, child): (&'static dyn Prepared, Child),
+        store: Late,
         leases: LeaseTable,
         secrets: Secrets,
         (workers, shared_writes): (u32, bool),
     ) -> Process {
-        let store = OnceCell::new();
-        Process { store, prepared, child, leases, secrets, workers, shared_writes }
+        Process { store, leases, secrets, workers, shared_writes }
     }
 
     /// Makes this the process of all requests. It lives as long as the child: a child serves one
@@ -152,18 +145,26 @@ impl Process {
     }
 
     /// What sessions need.
-    pub fn services(&self) -> Result<Services<'_>, StoreError> {
-        Ok(Services {
-            store: &**self.store.get_or_try_init(|| self.prepared.open(&self.child))?,
+    pub fn services(&self) -> Services<'_> {
+        Services {
+            store: &self.store,
             leases: &self.leases,
             clock: &SystemClock,
             random: &SystemRandom,
             secrets: &self.secrets,
-        })
+        }
+    }
+
+    /// The store itself.
+    ///
+    /// # Errors
+    /// It cannot be opened now.
+    pub fn store(&self) -> Result<&dyn Store, StoreError> {
+        self.store.open()
     }
 
     /// Whether the store is open.
     pub fn is_ready(&self) -> bool {
-        self.store.get().is_some()
+        self.store.is_open()
     }
 }

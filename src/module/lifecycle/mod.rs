@@ -18,7 +18,7 @@ use super::api;
 use super::config::{separate, server_config, server_config_mut, servers};
 use super::language;
 use super::process::{LeaseMemory, LeaseTable, Process, Processes};
-use super::stores::{self, Child};
+use super::stores::{self, Child, Late};
 use crate::core::clock::SystemClock;
 use crate::core::lock::SlotMutexes;
 use crate::core::session::secrets;
@@ -184,8 +184,9 @@ pub unsafe fn child_init(pool: *mut sys::apr_pool_t, main: *mut sys::server_rec)
     };
     let traits = (plan.workers, plan.shared_writes);
     let child = Child { slots: mutexes, own, sync: plan.sync, grace: GRACE };
-    let process = Process::new((&*plan.kept.store, child), leases, plan.secrets, traits);
-    if let Err(problem) = process.services() {
+    let store = Late::new(&*plan.kept.store, child);
+    let process = Process::new(store, leases, plan.secrets, traits);
+    if let Err(problem) = process.store() {
         say(main, Level::Error, &format!("opening the store in a child: {problem}"));
     }
     process.install();

@@ -3,12 +3,15 @@
 
 mod dbm;
 mod file;
+mod late;
 mod memory;
 mod provider;
 mod socache;
 
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use self::late::Late;
 
 use crate::core::config::{Server, StoreChoice};
 use crate::core::lock::SlotMutexes;
