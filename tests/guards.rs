@@ -203,8 +203,8 @@ fn readme_rows(text: &str) -> BTreeMap<String, (String, String)> {
 
 /// What core may not name.
 const CORE_FORBIDS: &[&str] = &["crate::httpd", "crate::module", "crate::system", "libc", "unsafe"];
-/// What the wrappers around httpd and the system may not name: clocks and locks are all they share with
-/// core.
+/// What the wrappers around httpd and the system may not name: clocks, locks and databases of bytes are
+/// all they share with core.
 const HOST_FORBIDS: &[&str] = &[
     "crate::module",
     "core::session",

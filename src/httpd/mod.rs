@@ -12,6 +12,7 @@
 //! - **Forks.** The parent has no threads; children inherit what it mapped shared.
 
 pub mod brigade;
+pub mod dbm;
 pub mod guard;
 pub mod language;
 pub mod log;

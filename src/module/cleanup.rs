@@ -56,8 +56,8 @@ unsafe extern "C" fn on_watchdog(
 }
 
 fn run(process: &Process, turn: Turn<'_>, stop: &dyn Fn() -> bool) {
-    let store = match process.services() {
-        Ok(services) if services.store.abilities().lists => services.store,
+    let store = match process.store() {
+        Ok(store) if store.abilities().lists => store,
         // Where the store is out of reach, requests say so.
         Ok(_) | Err(_) => return,
     };

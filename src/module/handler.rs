@@ -216,7 +216,7 @@ fn in_tree<T>(
     if tree.is_empty() {
         return None;
     }
-    let services = process::get()?.services().ok()?;
+    let services = process::get()?.services();
     Some(body(&mut tree, &services))
 }
 

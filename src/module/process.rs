@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 
-use once_cell::sync::OnceCell;
-
 use crate::core::cleanup::{self, Shared};
 use crate::core::clock::{Clock, SystemClock};
 use crate::core::lock::host::{Owner, Owners, Parking, Words};
@@ -18,7 +16,7 @@ use crate::core::store::{Bounded, Store, StoreError};
 use crate::httpd::mutex::MutexPool;
 use crate::httpd::server::MainServer;
 use crate::module::cleanup::Aside;
-use crate::module::stores::{Child, Prepared};
+use crate::module::stores::{Child, Late, Prepared};
 use crate::system::process as system;
 use crate::system::shared::{self, SharedWords};
 
@@ -127,18 +125,13 @@ impl Owners for Processes {
 
 /// A child process.
 pub struct Process {
-    /// Opened at the first use that succeeds: a directory that was out of reach when the child started
-    /// may come back.
-    store: OnceCell<Box<dyn Store>>,
-    prepared: &'static dyn Prepared,
-    child: Child,
+    store: Late,
     leases: LeaseTable,
     /// Removes expired records.
     pub cleaner: Cleaner,
     /// What requests need to start rounds; none where others do.
     pub aside: Option<Aside>,
-    /// `SessionMaxSessions`.
-    max_sessions: Option<u32>,
+    grace: Duration,
     /// For lines in the log that no request is the reason of.
     pub main: MainServer,
     /// What signs ids.
@@ -184,14 +177,21 @@ pub struct Parts {
 impl Process {
     /// A process with its parts.
     pub fn new(parts: Parts) -> Process {
+        let (prepared, child, most) = (parts.prepared, parts.child, parts.max_sessions);
+        let (grace, board) = (child.grace, parts.cleaner.board);
+        let open = move || -> Result<Box<dyn Store>, StoreError> {
+            let store = prepared.open(&child)?;
+            Ok(match most {
+                Some(most) => Box::new(Bounded::new(store, most.into(), board)),
+                None => store,
+            })
+        };
         Process {
-            store: OnceCell::new(),
-            prepared: parts.prepared,
-            child: parts.child,
+            store: Late::new(Box::new(open)),
+            grace,
             leases: parts.leases,
             cleaner: parts.cleaner,
             aside: parts.by_requests.then(Aside::default),
-            max_sessions: parts.max_sessions,
             main: parts.main,
             secrets: parts.secrets,
             workers: parts.workers,
@@ -206,27 +206,27 @@ impl Process {
     }
 
     /// What sessions need.
-    pub fn services(&self) -> Result<Services<'_>, StoreError> {
-        Ok(Services {
-            store: &**self.store.get_or_try_init(|| self.open_store())?,
+    pub fn services(&self) -> Services<'_> {
+        Services {
+            store: &self.store,
             leases: &self.leases,
             clock: &SystemClock,
             random: &SystemRandom,
             secrets: &self.secrets,
-        })
+        }
     }
 
-    fn open_store(&self) -> Result<Box<dyn Store>, StoreError> {
-        let store = self.prepared.open(&self.child)?;
-        Ok(match self.max_sessions {
-            Some(most) => Box::new(Bounded::new(store, most.into(), self.cleaner.board)),
-            None => store,
-        })
+    /// The store itself.
+    ///
+    /// # Errors
+    /// It cannot be opened now.
+    pub fn store(&self) -> Result<&dyn Store, StoreError> {
+        self.store.open()
     }
 
     /// How long cleanup leaves a record after its end.
     pub fn grace(&self) -> Duration {
-        self.child.grace
+        self.grace
     }
 
     /// Whether it is time for a line that says that the store is full.
@@ -236,6 +236,6 @@ impl Process {
 
     /// Whether the store is open.
     pub fn is_ready(&self) -> bool {
-        self.store.get().is_some()
+        self.store.is_open()
     }
 }

@@ -60,7 +60,8 @@ impl Located {
     ) -> Result<Located, Failure> {
         let alone = Located::named(store, &Place::default(), owner)?;
         match alone.choice() {
-            StoreChoice::File { dir: Some(_) } | StoreChoice::Dbm { file: Some(_) } => Ok(alone),
+            StoreChoice::File { dir: Some(_) } => Ok(alone),
+            StoreChoice::Dbm(file) if file.file.is_some() => Ok(alone),
             _ => Located::named(store, place, owner),
         }
     }

@@ -217,7 +217,7 @@ pub unsafe fn child_init(pool: *mut sys::apr_pool_t, main: *mut sys::server_rec)
         workers: plan.workers,
         shared_writes: plan.shared_writes,
     });
-    if let Err(problem) = process.services() {
+    if let Err(problem) = process.store() {
         say(main, Level::Error, &format!("opening the store in a child: {problem}"));
     }
     process.install();
