@@ -34,7 +34,12 @@ fn state(query: u32) -> i32 {
 
 /// How many requests the server can work on at a time.
 pub fn workers() -> u32 {
-    ask_mpm(sys::AP_MPMQ_MAX_DAEMONS).saturating_mul(threads())
+    processes().saturating_mul(threads())
+}
+
+/// How many children the server may have at a time.
+pub fn processes() -> u32 {
+    ask_mpm(sys::AP_MPMQ_MAX_DAEMONS)
 }
 
 /// How many requests one child can work on at a time.

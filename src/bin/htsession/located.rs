@@ -84,7 +84,7 @@ impl Located {
 fn asked(place: &Place, owner: Option<Owner>) -> Result<Located, Failure> {
     let dump = ask::ask(&place.httpd)?;
     if let Some(problem) = dump.problem {
-        return Err(Failure::store(format!("httpd's configuration names no store: {problem}")));
+        return Err(Failure::store(format!("httpd tells of no store: {problem}")));
     }
     let settings = dump.server().map_err(|cause| Failure::store(cause.to_string()))?;
     let (uid, gid) = dump.owner;

@@ -4,8 +4,8 @@
 //! neither bring back what was deleted nor hit what took its place.
 
 mod checksum;
-#[cfg(test)]
-mod conformance;
+#[cfg(any(test, all(debug_assertions, feature = "httpd")))]
+pub(crate) mod conformance;
 pub mod dir;
 pub mod external;
 #[cfg(test)]

@@ -3,6 +3,8 @@
 
 mod file;
 mod memory;
+mod provider;
+mod socache;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +13,8 @@ use crate::core::config::{Server, StoreChoice};
 use crate::core::lock::SlotMutexes;
 use crate::core::store::{Store, StoreError};
 use crate::httpd::log::Level;
+use crate::httpd::pool::Pool;
+use crate::httpd::sys;
 
 /// Lines for the error log.
 pub type News = Vec<(Level, String)>;
@@ -23,6 +27,53 @@ pub enum Plan {
     File(file::Plan),
     /// Memory that all processes share.
     Memory(memory::Plan),
+    /// An object cache of httpd's.
+    Socache(socache::Plan),
+    /// A store of another module.
+    Provider(provider::Plan),
+}
+
+/// The parent, before it has children.
+#[derive(Clone, Copy)]
+pub struct Parent {
+    /// httpd's main server.
+    pub server: *mut sys::server_rec,
+    /// The pool that lives as long as the parent.
+    pub pool: Pool,
+}
+
+/// What the configuration test says of a store.
+#[derive(Default)]
+pub struct Verdict {
+    /// What an administrator should know.
+    pub warnings: Vec<String>,
+    /// Most bytes of a record, where the store has a limit of its own.
+    pub record_max: Option<usize>,
+}
+
+/// Judges the store that the settings ask for.
+///
+/// # Errors
+/// It cannot work; a whole sentence.
+///
+/// # Safety
+/// `pool` is the configuration's, which is being read; the MPM's settings are known.
+pub unsafe fn check(settings: &Server, pool: Pool) -> Result<Verdict, String> {
+    match settings.store() {
+        // SAFETY: as the caller says.
+        StoreChoice::Socache { .. } => unsafe { socache::check(settings, pool) },
+        // SAFETY: as the caller says.
+        StoreChoice::Provider { .. } => unsafe { provider::check(settings, pool) },
+        _ => Ok(Verdict::default()),
+    }
+}
+
+/// What there is, for who misspelled it or forgot to load `module`.
+fn known(names: &[String], module: &str) -> String {
+    match names {
+        [] => format!("there is none, so load {module}"),
+        names => format!("there is {}; or load {module}", names.join(", ")),
+    }
 }
 
 /// A store in the parent. Made once in its life and kept over graceful restarts.
@@ -53,6 +104,8 @@ impl Plan {
         match settings.store() {
             StoreChoice::File { .. } => file::Plan::new(settings).map(Plan::File),
             StoreChoice::Memory { .. } => memory::Plan::new(settings).map(Plan::Memory),
+            StoreChoice::Socache { .. } => socache::Plan::new(settings).map(Plan::Socache),
+            StoreChoice::Provider { .. } => provider::Plan::new(settings).map(Plan::Provider),
             _ => Err("SessionStore names a store that this release does not have".to_owned()),
         }
     }
@@ -62,6 +115,8 @@ impl Plan {
         match self {
             Plan::File(_) => 0,
             Plan::Memory(_) => memory::MUTEXES,
+            Plan::Socache(plan) => plan.mutexes(),
+            Plan::Provider(plan) => plan.mutexes(),
         }
     }
 
@@ -69,10 +124,12 @@ impl Plan {
     ///
     /// # Errors
     /// The server cannot start; a whole sentence.
-    pub fn prepare(&self) -> Result<(Box<dyn Prepared>, News), String> {
+    pub fn prepare(&self, parent: Parent) -> Result<(Box<dyn Prepared>, News), String> {
         match self {
             Plan::File(plan) => plan.prepare(),
             Plan::Memory(plan) => plan.prepare(),
+            Plan::Socache(plan) => plan.prepare(parent),
+            Plan::Provider(plan) => plan.prepare(parent),
         }
     }
 
@@ -84,6 +141,9 @@ impl Plan {
         match self {
             Plan::File(plan) => Ok(plan.settings()),
             Plan::Memory(plan) => Ok(plan.settings()),
+            Plan::Socache(_) | Plan::Provider(_) => {
+                Err(format!("a store of the kind {} can be opened by httpd alone", self.kind()))
+            }
         }
     }
 
@@ -95,15 +155,22 @@ impl Plan {
         match (used, self) {
             (Plan::File(used), Plan::File(wanted)) => wanted.change_from(used),
             (Plan::Memory(used), Plan::Memory(wanted)) => wanted.change_from(used),
-            _ => Some(format!("SessionStore changes from {} to {}", used.kind(), self.kind())),
+            (used, wanted) if used.name() == wanted.name() => {
+                Some(format!("what SessionStore {} is told changes", used.name()))
+            }
+            (used, wanted) => {
+                Some(format!("SessionStore changes from {} to {}", used.name(), wanted.name()))
+            }
         }
     }
 
-    /// As `SessionStore` calls it.
-    fn kind(&self) -> &'static str {
+    /// The store as logs call it.
+    fn name(&self) -> String {
         match self {
-            Plan::File(_) => "file",
-            Plan::Memory(_) => "memory",
+            Plan::File(_) => "file".to_owned(),
+            Plan::Memory(_) => "memory".to_owned(),
+            Plan::Socache(plan) => plan.name(),
+            Plan::Provider(plan) => plan.name(),
         }
     }
 }
