@@ -141,9 +141,10 @@ impl Plan {
         match self {
             Plan::File(plan) => Ok(plan.settings()),
             Plan::Memory(plan) => Ok(plan.settings()),
-            Plan::Socache(_) | Plan::Provider(_) => {
-                Err(format!("a store of the kind {} can be opened by httpd alone", self.kind()))
+            Plan::Socache(_) => {
+                Err("an object cache of httpd's can be opened by httpd alone".into())
             }
+            Plan::Provider(_) => Err("another module's store can be opened by httpd alone".into()),
         }
     }
 
