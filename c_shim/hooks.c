@@ -22,6 +22,12 @@ void shim_register_hooks(void)
     ap_hook_post_config(mss_post_config, NULL, NULL,
                         APR_HOOK_MIDDLE);
     ap_hook_child_init(mss_child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    /* First of all: nobody is to see what a client must not say. */
+    ap_hook_post_read_request(mss_post_read_request, NULL, NULL,
+                              APR_HOOK_REALLY_FIRST);
+    /* Last of all: httpd's own makes what others look at. */
+    ap_hook_create_request(mss_create_request, NULL, NULL,
+                           APR_HOOK_REALLY_LAST);
     ap_hook_insert_filter(mss_insert_filter, after, before,
                           APR_HOOK_MIDDLE);
     ap_hook_insert_error_filter(mss_insert_filter, after, before,
@@ -36,4 +42,7 @@ void shim_register_hooks(void)
                             APR_HOOK_REALLY_FIRST);
     ap_register_output_filter("SESSION_STORE", mss_filter, NULL,
                               AP_FTYPE_CONTENT_SET);
+    /* A cache of parts of pages is one less. */
+    ap_register_output_filter("SESSION_STORE_PART", mss_part_filter, NULL,
+                              AP_FTYPE_CONTENT_SET - 2);
 }

@@ -35,11 +35,14 @@ void mss_test_config(apr_pool_t *, server_rec *);
 int mss_post_config(apr_pool_t *, apr_pool_t *, apr_pool_t *,
                               server_rec *);
 void mss_child_init(apr_pool_t *, server_rec *);
+int mss_create_request(request_rec *);
+int mss_post_read_request(request_rec *);
 void mss_insert_filter(request_rec *);
 int mss_handler(request_rec *);
 int mss_log_transaction(request_rec *);
 int mss_check_authn(request_rec *);
 int mss_expr_lookup(ap_expr_lookup_parms *);
 apr_status_t mss_filter(ap_filter_t *, apr_bucket_brigade *);
+apr_status_t mss_part_filter(ap_filter_t *, apr_bucket_brigade *);
 
 #endif

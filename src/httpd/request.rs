@@ -88,6 +88,24 @@ impl<'r> Request<'r> {
         unsafe { Table::from_raw(self.record().err_headers_out) }
     }
 
+    /// What came behind the body of the request.
+    pub fn trailers_in(self) -> Table<'r> {
+        // SAFETY: as above.
+        unsafe { Table::from_raw(self.record().trailers_in) }
+    }
+
+    /// What goes behind the body of the answer.
+    pub fn trailers_out(self) -> Table<'r> {
+        // SAFETY: as above.
+        unsafe { Table::from_raw(self.record().trailers_out) }
+    }
+
+    /// What scripts get as their environment, beside what httpd says itself.
+    pub fn environment(self) -> Table<'r> {
+        // SAFETY: as above.
+        unsafe { Table::from_raw(self.record().subprocess_env) }
+    }
+
     /// Notes of this record.
     pub fn notes(self) -> Table<'r> {
         // SAFETY: as above.
@@ -109,6 +127,12 @@ impl<'r> Request<'r> {
     pub fn filename(self) -> Option<&'r [u8]> {
         // SAFETY: a string of a live record.
         unsafe { bytes_of(self.record().filename) }
+    }
+
+    /// The method, as it was sent.
+    pub fn method(self) -> &'r [u8] {
+        // SAFETY: a string of a live record.
+        unsafe { bytes_of(self.record().method) }.unwrap_or_default()
     }
 
     /// The query string.

@@ -3,7 +3,7 @@
 use std::ffi::c_int;
 
 use super::filter::Verdict;
-use super::{filter, handler, language, lifecycle, report, tree};
+use super::{backend, clients, filter, handler, language, lifecycle, report, tree};
 use crate::httpd::guard::guarded;
 use crate::httpd::language::Lookup;
 use crate::httpd::log::Level;
@@ -60,6 +60,32 @@ pub unsafe extern "C" fn mss_post_config(
 pub unsafe extern "C" fn mss_child_init(pool: *mut sys::apr_pool_t, server: *mut sys::server_rec) {
     // SAFETY: the child's pool and httpd's main server.
     guarded(|| unsafe { lifecycle::child_init(pool, server) }, || ());
+}
+
+/// When a record has been made.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mss_create_request(record: *mut sys::request_rec) -> c_int {
+    // SAFETY: httpd's record, in the thread that works on it.
+    let Some(request) = (unsafe { Request::from_raw(record) }) else { return OK };
+    guarded(|| clients::created(request), || panicked(request));
+    OK
+}
+
+/// When a request has been read, and when a redirect has taken one over.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mss_post_read_request(record: *mut sys::request_rec) -> c_int {
+    // SAFETY: as above.
+    let Some(request) = (unsafe { Request::from_raw(record) }) else { return sys::DECLINED };
+    guarded(
+        || {
+            clients::arrived(request);
+            sys::DECLINED
+        },
+        || {
+            panicked(request);
+            FAILED
+        },
+    )
 }
 
 /// Before a record's handler is chosen, and before an error page is sent.
@@ -137,6 +163,28 @@ unsafe fn run_filter(
             // SAFETY: filter and brigade live; the brigade becomes the error.
             unsafe { sys::shim_pass_error(this, brigade, c_int::from(status)) };
         }
+    }
+    // SAFETY: the next filter of the chain.
+    unsafe { sys::ap_pass_brigade(next, brigade) }
+}
+
+/// Output of a subrequest on its way to the request around it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mss_part_filter(
+    this: *mut sys::ap_filter_t,
+    brigade: *mut sys::apr_bucket_brigade,
+) -> sys::apr_status_t {
+    // SAFETY: httpd's filter, which lives as long as its request.
+    let filter = unsafe { &*this };
+    let (record, next) = (filter.r, filter.next);
+    // SAFETY: a live brigade.
+    if unsafe { sys::shim_is_first_data(brigade) } != 0 {
+        // SAFETY: a resource filter's request, in the thread that works on it.
+        if let Some(request) = unsafe { Request::from_raw(record) } {
+            guarded(|| backend::obey_part(request), || panicked(request));
+        }
+        // SAFETY: a filter may take itself out of the chain.
+        unsafe { sys::ap_remove_output_filter(this) };
     }
     // SAFETY: the next filter of the chain.
     unsafe { sys::ap_pass_brigade(next, brigade) }

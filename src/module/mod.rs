@@ -3,11 +3,14 @@
 
 mod answer;
 pub mod api;
+mod backend;
+mod clients;
 mod commands;
 mod config;
 mod entry;
 mod filter;
 mod handler;
+mod kind;
 mod language;
 mod lifecycle;
 mod notes;
@@ -17,6 +20,7 @@ mod stores;
 #[cfg(debug_assertions)]
 mod suite;
 mod tree;
+mod veil;
 
 use std::ffi::c_int;
 use std::ptr::null_mut;

@@ -22,7 +22,9 @@ mod parallel;
 mod ports;
 pub mod probed;
 mod process;
+mod program;
 mod server;
+mod stores;
 mod target;
 mod wait;
 
@@ -35,7 +37,9 @@ pub use self::mpm::Mpm;
 pub use self::parallel::parallel;
 pub use self::ports::Port;
 pub use self::process::kill;
+pub use self::program::Program;
 pub use self::server::{ConfigTest, Refusal, Server};
+pub use self::stores::{Store, on};
 pub use self::target::Target;
 pub use self::wait::{wait, wait_for, wait_value};
 

@@ -1,9 +1,11 @@
 //! Which store is meant: as options name it, or as httpd's configuration does.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use mod_session_store::core::config::{Origin, Server, StoreChoice, Target, find};
 use mod_session_store::core::store::dir::Owner;
+use mod_session_store::core::store::file::GRACE;
 use mod_session_store::system::user;
 
 use crate::arguments::Place;
@@ -63,6 +65,11 @@ impl Located {
             StoreChoice::File { dir: Some(_) } | StoreChoice::Dbm { file: Some(_) } => Ok(alone),
             _ => Located::named(store, place, owner),
         }
+    }
+
+    /// How long after its end a session may still be written (`SessionCleanupGrace`).
+    pub fn grace(&self) -> Duration {
+        GRACE
     }
 
     /// The directory that the store is in, absolute.

@@ -141,10 +141,10 @@ impl Plan {
         match self {
             Plan::File(plan) => Ok(plan.settings()),
             Plan::Memory(plan) => Ok(plan.settings()),
-            Plan::Socache(_) => {
-                Err("an object cache of httpd's can be opened by httpd alone".into())
-            }
-            Plan::Provider(_) => Err("another module's store can be opened by httpd alone".into()),
+            Plan::Socache(_) | Plan::Provider(_) => Err(format!(
+                "SessionStore {} can be opened by httpd only, which another program is not",
+                self.name()
+            )),
         }
     }
 

@@ -42,6 +42,7 @@ const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
     ("SessionIdPartitioned", &["on", "off"], &["true"]),
     ("SessionIdMaxAge", &["session", "timeout", "400d"], &["0", "401d", "forever"]),
     ("SessionIdRefresh", &["on", "off"], &["always"]),
+    ("SessionIdHide", &["on", "off"], &["cookie"]),
     ("SessionScope", &["shop", "shop.example.org:8080"], &["", "two words", "größe"]),
     (
         "SessionSecret",
@@ -55,6 +56,22 @@ const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
     ("SessionMaxKeys", &["1", "4096"], &["0", "4097", "4K"]),
     ("SessionStoreFailure", &["fail", "readonly", "ignore"], &["503"]),
     ("SessionNotes", &["on", "off"], &["in"]),
+    (
+        "SessionExport",
+        &["env *", "env cart user.name", "headers *", "headers a_b-c.1", "none"],
+        &[
+            "env",
+            "headers",
+            "*",
+            "none *",
+            "cookie *",
+            "env a * b",
+            "env a:b",
+            "headers größe",
+            "env ",
+        ],
+    ),
+    ("SessionBackendHeaders", &["values", "ALL", "off"], &["on", "user"]),
     ("SessionCacheControl", &["on", "off"], &["private"]),
     ("SessionSync", &["on", "off"], &["data"]),
 ];
@@ -128,6 +145,7 @@ impl Settings {
             place.id_partitioned(),
             place.id_max_age(),
             place.id_refresh(),
+            place.id_hide(),
         );
         let content = (
             place.invalidate_corrupt(),
@@ -138,6 +156,8 @@ impl Settings {
             place.notes(),
             place.cache_control(),
         );
+        let handlers =
+            (place.export_env().clone(), place.export_headers().clone(), place.backend_headers());
         let whole = (
             server.store(),
             server.directory(),
@@ -146,7 +166,7 @@ impl Settings {
             server.secrets().to_vec(),
             server.sync(),
         );
-        (locking, life, id, cookie, content, whole)
+        (locking, life, id, cookie, content, handlers, whole)
     }
 }
 

@@ -1,0 +1,55 @@
+//! What clients send that only this server may say to its backends.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::veil;
+use crate::core::export::client::connection_without_ours;
+use crate::core::export::names::is_ours;
+use crate::httpd::request::Request;
+
+/// Sessions exist somewhere on this server. Set in each new child.
+static WATCHED: AtomicBool = AtomicBool::new(false);
+
+/// Whether headers of ours are removed from what clients send: on the whole server, if sessions exist
+/// somewhere in it.
+pub fn watch(on: bool) {
+    WATCHED.store(on, Ordering::Relaxed);
+}
+
+/// A request has been read, or a redirect has taken one over.
+pub fn arrived(request: Request<'_>) {
+    if !WATCHED.load(Ordering::Relaxed) {
+        return;
+    }
+    match request.prev() {
+        Some(_) => veil::uncover_redirect(request),
+        None => clean(request),
+    }
+}
+
+/// A record has been made. Only a subrequest's has headers at that time.
+pub fn created(request: Request<'_>) {
+    if request.main().is_some() && WATCHED.load(Ordering::Relaxed) {
+        veil::uncover_part(request);
+    }
+}
+
+fn clean(request: Request<'_>) {
+    let headers = request.headers_in();
+    headers.take(is_ours);
+    let left = headers.get(c"Connection").and_then(connection_without_ours);
+    match left {
+        None => {}
+        Some(left) if left.is_empty() => headers.unset("Connection"),
+        Some(left) => headers.set("Connection", &left),
+    }
+}
+
+/// Trailers have come, after everything else of the request.
+pub fn clean_trailers(request: Request<'_>) {
+    if !request.trailers_in().is_empty() {
+        request.trailers_in().take(is_ours);
+        // `MergeTrailers` puts them among the headers.
+        request.headers_in().take(is_ours);
+    }
+}
