@@ -37,6 +37,7 @@ const ROWS: &[(&str, &str, &str, &str)] = &[
     ("SessionStoreFailure", "ignore", "503", "this is none of them"),
     ("SessionNotes", "off", "in", "this is none of them"),
     ("SessionCacheControl", "off", "private", "this is none of them"),
+    ("SessionMemorySize", "32M", "1", "is less than"),
     ("SessionSync", "on", "data", "this is none of them"),
 ];
 

@@ -10,6 +10,7 @@ pub mod apxs;
 mod builder;
 mod client;
 mod container;
+pub mod http2;
 pub mod inspect;
 mod layout;
 pub mod log;
