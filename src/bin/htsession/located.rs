@@ -1,6 +1,7 @@
 //! Which store is meant: as options name it, or as httpd's configuration does.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use mod_session_store::core::config::{Origin, Server, StoreChoice, Target, find};
 use mod_session_store::core::store::dir::Owner;
@@ -66,6 +67,11 @@ impl Located {
         }
     }
 
+    /// How long after its end a session may still be written (`SessionCleanupGrace`).
+    pub fn grace(&self) -> Duration {
+        self.settings.cleanup_grace()
+    }
+
     /// The directory that the store is in, absolute.
     pub fn directory(&self) -> Result<PathBuf, Failure> {
         let dir = self.settings.directory().map_err(Failure::usage)?;
@@ -85,7 +91,7 @@ impl Located {
 fn asked(place: &Place, owner: Option<Owner>) -> Result<Located, Failure> {
     let dump = ask::ask(&place.httpd)?;
     if let Some(problem) = dump.problem {
-        return Err(Failure::store(format!("httpd's configuration names no store: {problem}")));
+        return Err(Failure::store(format!("httpd tells of no store: {problem}")));
     }
     let settings = dump.server().map_err(|cause| Failure::store(cause.to_string()))?;
     let (uid, gid) = dump.owner;

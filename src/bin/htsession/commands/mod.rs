@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::located::Located;
 use crate::options;
 use crate::output::Output;
-use crate::owner::{become_owner, only};
+use crate::owner::become_owner;
 use crate::stores::{self, Access, Opened};
 
 /// Does what a command line says.
@@ -42,8 +42,8 @@ fn dispatch(out: &mut Output, command: &Command, place: &Place) -> Result<(), Fa
             delete::run(out, &opened, &located, which)
         }
         Command::Purge { unvisited_for } => {
-            let (_, opened) = open(place, Access::Change)?;
-            purge::run(out, &opened, *unvisited_for)
+            let (located, opened) = open(place, Access::Change)?;
+            purge::run(out, &opened, located.grace(), *unvisited_for)
         }
         Command::Stats => stats::run(out, &open(place, Access::Read)?.1),
         Command::Check => check::run(out, &open(place, Access::Read)?.1),
@@ -58,7 +58,8 @@ fn open(place: &Place, access: Access) -> Result<(Located, Opened), Failure> {
         return Err(Failure::usage("--data-dir goes with --store: httpd knows its own"));
     }
     let located = Located::find(place)?;
-    become_owner(only(&[stores::owner(&located)?])?)?;
-    let opened = stores::open(&located, access)?;
+    let kind = stores::kind(&located)?;
+    become_owner(kind.owner()?)?;
+    let opened = kind.open(access)?;
     Ok((located, opened))
 }
