@@ -41,7 +41,6 @@ const ROWS: &[(&str, &str, &str, &str)] = &[
     ("SessionExport", "env cart user.name", "\"env\" a:b", "a key of other characters"),
     ("SessionBackendHeaders", "all", "user", "this is none of them"),
     ("SessionCacheControl", "off", "private", "this is none of them"),
-    ("SessionMemorySize", "32M", "1", "is less than"),
     ("SessionSync", "on", "data", "this is none of them"),
 ];
 
