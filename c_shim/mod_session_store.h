@@ -85,6 +85,10 @@
  * they load without it, and in any order. As a symbol of mod_session_store.so
  * it is for callers who look it up with dlsym(); a module that refers to the
  * symbol itself fails to load unless mod_session_store is loaded first.
+ *
+ * ## Own stores
+ * A module that keeps sessions somewhere else registers a provider:
+ * session_store_provider.h, which this header includes.
  */
 
 #ifndef MOD_SESSION_STORE_H
@@ -95,6 +99,7 @@
 #include "apr_tables.h"
 #include "apr_time.h"
 #include "httpd.h"
+#include "session_store_provider.h"
 
 /** The version this header describes; see session_store_version(). */
 #define SESSION_STORE_VERSION 1

@@ -27,6 +27,7 @@ fn calls_go_inward_only() {
         ("src/httpd", HOST_FORBIDS),
         ("src/system", HOST_FORBIDS),
         ("src/system", &["crate::httpd"]),
+        ("src/bin", TOOL_FORBIDS),
     ];
     for (ring, forbidden) in rings {
         for path in rust_files(ring) {
@@ -216,6 +217,10 @@ const HOST_FORBIDS: &[&str] = &[
     "crate::core::*",
     "crate::{",
 ];
+
+/// What the tool may not name: it starts where no httpd is.
+const TOOL_FORBIDS: &[&str] =
+    &["mod_session_store::httpd", "mod_session_store::module", "mod_session_store::*", "unsafe"];
 
 /// The forbidden names in a source text, comments left out.
 fn named(text: &str, forbidden: &[&str], path: &str) -> Vec<String> {

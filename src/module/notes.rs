@@ -32,7 +32,9 @@ pub fn offer(request: Request<'_>, slot: &Slot) -> Result<(), Failure> {
 }
 
 fn of(session: &mut Session, services: &Services<'_>) -> Offer {
-    let id = if session.is_new() { None } else { session.wire_id(services).ok() };
+    // Who has a cookie need not be told an id that is kept only if something is stored.
+    let told = !session.is_new() || session.rules().place.id_sources().beside_cookie();
+    let id = if told { session.wire_id(services).ok() } else { None };
     Offer::of(session, id, services.clock)
 }
 

@@ -64,6 +64,10 @@ pub fn failure(request: Request<'_>, doing: &str, failure: &Failure) {
             let text = format!("{cause}; the next line about this in a minute at the earliest");
             (Level::Error, text)
         }
+        Failure::UserChanged => (
+            Level::Notice,
+            "the session that let the user in has ended or is another user's now".to_owned(),
+        ),
         Failure::NoProcess => {
             (Level::Error, "the module could not be set up in this child".to_owned())
         }
@@ -97,6 +101,7 @@ pub fn status(failure: &Failure) -> u16 {
         Failure::Session(SessionError::Store(StoreError::Corrupt)) => internal,
         Failure::Session(SessionError::Lease(_) | SessionError::Store(_)) => unavailable,
         Failure::NoProcess => unavailable,
+        Failure::UserChanged => sys::HTTP_FORBIDDEN as u16,
         _ => internal,
     }
 }

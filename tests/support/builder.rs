@@ -6,6 +6,7 @@ use super::apxs;
 use super::layout::{Layout, SERVER_USER, is_root};
 use super::mechanism;
 use super::mpm::{Mpm, Size};
+use super::stores::Store;
 use super::target::Target;
 
 /// A server to be. Configuration text may use `${ROOT}`, `${DATA}`, `${DOCS}`, `${PORT}`.
@@ -95,9 +96,9 @@ impl Builder {
         self
     }
 
-    /// Sessions everywhere, kept in files of the data folder.
+    /// Sessions everywhere, kept in the test's store.
     pub fn sessions(self) -> Builder {
-        let builder = self.conf("SessionDataDir \"${DATA}\"\nSessionEngine on\n");
+        let builder = self.conf(&format!("{}SessionEngine on\n", Store::current().line()));
         match mechanism::directive() {
             None => builder,
             // Few locks: System V semaphores are scarce, and each that needs a file takes descriptors.

@@ -5,8 +5,8 @@
 
 mod bounded;
 mod checksum;
-#[cfg(test)]
-pub(in crate::core) mod conformance;
+#[cfg(any(test, all(debug_assertions, feature = "httpd")))]
+pub(crate) mod conformance;
 pub mod dir;
 pub mod external;
 #[cfg(test)]

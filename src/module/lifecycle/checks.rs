@@ -1,16 +1,18 @@
 //! The configuration judged as a whole: what one directive alone cannot know.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::all_servers;
 use crate::core::config::{
-    Locking, Place, Warning, check as check_server_place, check_section, check_server,
+    Locking, Place, Server, Warning, check as check_server_place, check_section, check_server,
 };
 use crate::core::session::secrets;
+use crate::httpd::pool::Pool;
 use crate::httpd::server::{self as host, Named};
 use crate::httpd::sys;
 use crate::module::config::{place_in, server_config, server_config_mut};
+use crate::module::stores;
 
 /// What was found.
 #[derive(Default)]
@@ -50,12 +52,14 @@ fn own(verdict: Verdict, of_main: &Verdict) -> Verdict {
 /// Judges every server and every section, and finds the configured names of servers.
 ///
 /// # Safety
-/// `main` is httpd's main server, while nobody else uses the configuration.
-pub unsafe fn check(main: *mut sys::server_rec) -> Checked {
+/// `main` is httpd's main server, while nobody else uses the configuration, whose pool is `pool`.
+pub unsafe fn check(pool: Pool, main: *mut sys::server_rec) -> Checked {
     // SAFETY: as the caller says.
     let settings = unsafe { server_config(main) }.settings.clone();
     let mut checked = Checked::default();
     checked.add("the server", check_server(&settings));
+    // SAFETY: as the caller says; MPMs judge their settings before us.
+    checked.add("the server", unsafe { check_store(pool, main, &settings) });
     if !checked.problems.is_empty() {
         return checked;
     }
@@ -102,6 +106,29 @@ pub unsafe fn check(main: *mut sys::server_rec) -> Checked {
     checked
 }
 
+/// Judges the store, and whether the largest session that a place allows fits.
+///
+/// # Safety
+/// As [`check`].
+unsafe fn check_store(pool: Pool, main: *mut sys::server_rec, settings: &Server) -> Verdict {
+    // SAFETY: as the caller says.
+    let stores::Verdict { mut warnings, record_max } = unsafe { stores::check(settings, pool)? };
+    let larger = |most| move |place: &Place| place.engine() && place.max_size() > most;
+    if let Some(most) = record_max
+        // SAFETY: as the caller says.
+        && unsafe { all_servers(main) }
+            .into_iter()
+            // SAFETY: as above.
+            .any(|server| unsafe { any_place(server, larger(most)) })
+    {
+        warnings.push(format!(
+            "SessionMaxSize allows larger sessions than this store takes: records of more than {most} \
+             bytes are refused"
+        ));
+    }
+    Ok(warnings.into_iter().map(Warning).collect())
+}
+
 unsafe fn base_of<'s>(server: *mut sys::server_rec) -> &'s Arc<Place> {
     // SAFETY: a live server.
     let vector = unsafe { (*server).lookup_defaults };
@@ -128,16 +155,19 @@ unsafe fn is_on(server: *mut sys::server_rec) -> bool {
     unsafe { any_place(server, Place::engine) }
 }
 
-unsafe fn any_place(server: *mut sys::server_rec, is: impl Fn(&Place) -> bool) -> bool {
+unsafe fn any_place(server: *mut sys::server_rec, mut is: impl FnMut(&Place) -> bool) -> bool {
     // SAFETY: a live server.
     let base = unsafe { base_of(server) };
     // SAFETY: as above.
     let config = unsafe { server_config(server) };
+    if is(base) {
+        return true;
+    }
     let section = |place: *const Arc<Place>| {
         // SAFETY: sections live as long as the configuration.
         is(&Place::merge(base, unsafe { &*place }))
     };
-    is(base) || config.sections.iter().any(|at| section(at.place))
+    config.sections.iter().map(|at| at.place).any(section)
 }
 
 /// Whether sessions exist anywhere.
@@ -147,6 +177,29 @@ unsafe fn any_place(server: *mut sys::server_rec, is: impl Fn(&Place) -> bool) -
 pub unsafe fn engine_is_on(main: *mut sys::server_rec) -> bool {
     // SAFETY: as the caller says.
     unsafe { all_servers(main) }.into_iter().any(|server| unsafe { is_on(server) })
+}
+
+/// The scopes of all places with sessions.
+///
+/// # Safety
+/// As [`check`], which has found the names of servers.
+pub unsafe fn scopes(main: *mut sys::server_rec) -> BTreeSet<Arc<str>> {
+    let mut scopes = BTreeSet::new();
+    // SAFETY: as the caller says.
+    for server in unsafe { all_servers(main) } {
+        // SAFETY: a live server.
+        let name = unsafe { server_config(server) }.name.as_ref();
+        let mut see = |place: &Place| {
+            if place.engine() {
+                scopes.insert(place.scope(name));
+            }
+            // All are to be seen.
+            false
+        };
+        // SAFETY: as above.
+        unsafe { any_place(server, &mut see) };
+    }
+    scopes
 }
 
 /// Whether a place writes sessions without a lease.

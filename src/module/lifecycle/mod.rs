@@ -5,6 +5,7 @@
 //! found again through httpd's retained data. What would need new ones changes at a full restart only.
 
 mod checks;
+mod dump;
 mod kept;
 
 use std::ffi::{CStr, c_int};
@@ -12,8 +13,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::checks::Checked;
+pub use self::dump::dump;
 use self::kept::Kept;
 use super::config::{separate, server_config, server_config_mut, servers};
+use super::language;
 use super::process::{Cleaner, LeaseMemory, LeaseTable, Parts, Process, Processes};
 use super::stores::{self, Child};
 use super::{api, cleanup};
@@ -24,6 +27,7 @@ use crate::core::session::secrets;
 use crate::core::session::wire::Secrets;
 use crate::httpd::guard::{guarded, quiet_panics};
 use crate::httpd::log::{self, Level};
+use crate::httpd::pool::Pool;
 use crate::httpd::server as host;
 use crate::httpd::sys;
 
@@ -47,12 +51,14 @@ pub struct Plan {
 }
 
 /// Registers hooks and optional functions; called at each start and restart.
-pub unsafe extern "C" fn register_hooks(_: *mut sys::apr_pool_t) {
+pub unsafe extern "C" fn register_hooks(pool: *mut sys::apr_pool_t) {
     guarded(
         || {
             // SAFETY: called by httpd while it sets up this module's hooks.
             unsafe { sys::shim_register_hooks() };
             api::register();
+            // SAFETY: called while httpd sets up this module's hooks, with the configuration's pool.
+            unsafe { language::register(pool) };
         },
         || (),
     );
@@ -63,6 +69,8 @@ pub unsafe extern "C" fn register_hooks(_: *mut sys::apr_pool_t) {
 /// # Safety
 /// `pool` is the configuration's.
 pub unsafe fn pre_config(pool: *mut sys::apr_pool_t) -> c_int {
+    // SAFETY: as the caller says.
+    unsafe { language::register_with_others(pool) };
     // SAFETY: the caller vouches for the pool; the type is a literal.
     let status = unsafe {
         sys::ap_mutex_register(
@@ -84,7 +92,9 @@ pub unsafe fn check_config(pool: *mut sys::apr_pool_t, main: *mut sys::server_re
     // SAFETY: as the caller says.
     unsafe { separate(main, pool) };
     // SAFETY: as the caller says.
-    let Checked { problems, warnings } = unsafe { checks::check(main) };
+    let pool = unsafe { Pool::from_raw(pool) };
+    // SAFETY: as the caller says.
+    let Checked { problems, warnings } = unsafe { checks::check(pool, main) };
     if host::is_worth_telling() {
         for warning in &warnings {
             say(main, Level::Warning, warning);

@@ -2,6 +2,9 @@
 //! opened by each child.
 
 mod file;
+mod memory;
+mod provider;
+mod socache;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +13,8 @@ use crate::core::config::{Server, StoreChoice};
 use crate::core::lock::SlotMutexes;
 use crate::core::store::{Store, StoreError};
 use crate::httpd::log::Level;
+use crate::httpd::pool::Pool;
+use crate::httpd::sys;
 
 /// Lines for the error log.
 pub type News = Vec<(Level, String)>;
@@ -20,6 +25,55 @@ pub type News = Vec<(Level, String)>;
 pub enum Plan {
     /// Files.
     File(file::Plan),
+    /// Memory that all processes share.
+    Memory(memory::Plan),
+    /// An object cache of httpd's.
+    Socache(socache::Plan),
+    /// A store of another module.
+    Provider(provider::Plan),
+}
+
+/// The parent, before it has children.
+#[derive(Clone, Copy)]
+pub struct Parent {
+    /// httpd's main server.
+    pub server: *mut sys::server_rec,
+    /// The pool that lives as long as the parent.
+    pub pool: Pool,
+}
+
+/// What the configuration test says of a store.
+#[derive(Default)]
+pub struct Verdict {
+    /// What an administrator should know.
+    pub warnings: Vec<String>,
+    /// Most bytes of a record, where the store has a limit of its own.
+    pub record_max: Option<usize>,
+}
+
+/// Judges the store that the settings ask for.
+///
+/// # Errors
+/// It cannot work; a whole sentence.
+///
+/// # Safety
+/// `pool` is the configuration's, which is being read; the MPM's settings are known.
+pub unsafe fn check(settings: &Server, pool: Pool) -> Result<Verdict, String> {
+    match settings.store() {
+        // SAFETY: as the caller says.
+        StoreChoice::Socache { .. } => unsafe { socache::check(settings, pool) },
+        // SAFETY: as the caller says.
+        StoreChoice::Provider { .. } => unsafe { provider::check(settings, pool) },
+        _ => Ok(Verdict::default()),
+    }
+}
+
+/// What there is, for who misspelled it or forgot to load `module`.
+fn known(names: &[String], module: &str) -> String {
+    match names {
+        [] => format!("there is none, so load {module}"),
+        names => format!("there is {}; or load {module}", names.join(", ")),
+    }
 }
 
 /// A store in the parent. Made once in its life and kept over graceful restarts.
@@ -34,7 +88,6 @@ pub struct Child {
     /// The pool of slot mutexes.
     pub slots: Arc<dyn SlotMutexes>,
     /// The store's own mutexes, as many as [`Plan::mutexes`] and one, if it asked for any.
-    #[expect(dead_code, reason = "for the stores to come")]
     pub own: Option<Arc<dyn SlotMutexes>>,
     /// `SessionSync`.
     pub sync: bool,
@@ -50,6 +103,9 @@ impl Plan {
     pub fn new(settings: &Server) -> Result<Plan, String> {
         match settings.store() {
             StoreChoice::File { .. } => file::Plan::new(settings).map(Plan::File),
+            StoreChoice::Memory { .. } => memory::Plan::new(settings).map(Plan::Memory),
+            StoreChoice::Socache { .. } => socache::Plan::new(settings).map(Plan::Socache),
+            StoreChoice::Provider { .. } => provider::Plan::new(settings).map(Plan::Provider),
             _ => Err("SessionStore names a store that this release does not have".to_owned()),
         }
     }
@@ -58,6 +114,9 @@ impl Plan {
     pub fn mutexes(&self) -> u32 {
         match self {
             Plan::File(_) => 0,
+            Plan::Memory(_) => memory::MUTEXES,
+            Plan::Socache(plan) => plan.mutexes(),
+            Plan::Provider(plan) => plan.mutexes(),
         }
     }
 
@@ -65,9 +124,27 @@ impl Plan {
     ///
     /// # Errors
     /// The server cannot start; a whole sentence.
-    pub fn prepare(&self) -> Result<(Box<dyn Prepared>, News), String> {
+    pub fn prepare(&self, parent: Parent) -> Result<(Box<dyn Prepared>, News), String> {
         match self {
             Plan::File(plan) => plan.prepare(),
+            Plan::Memory(plan) => plan.prepare(),
+            Plan::Socache(plan) => plan.prepare(parent),
+            Plan::Provider(plan) => plan.prepare(parent),
+        }
+    }
+
+    /// The directives that tell somebody else which store this is, each with its argument.
+    ///
+    /// # Errors
+    /// Only the server can know: a whole sentence. A password is no part of either.
+    pub fn settings(&self) -> Result<Vec<(&'static str, String)>, String> {
+        match self {
+            Plan::File(plan) => Ok(plan.settings()),
+            Plan::Memory(plan) => Ok(plan.settings()),
+            Plan::Socache(_) | Plan::Provider(_) => Err(format!(
+                "SessionStore {} can be opened by httpd only, which another program is not",
+                self.name()
+            )),
         }
     }
 
@@ -78,6 +155,23 @@ impl Plan {
         }
         match (used, self) {
             (Plan::File(used), Plan::File(wanted)) => wanted.change_from(used),
+            (Plan::Memory(used), Plan::Memory(wanted)) => wanted.change_from(used),
+            (used, wanted) if used.name() == wanted.name() => {
+                Some(format!("what SessionStore {} is told changes", used.name()))
+            }
+            (used, wanted) => {
+                Some(format!("SessionStore changes from {} to {}", used.name(), wanted.name()))
+            }
+        }
+    }
+
+    /// The store as logs call it.
+    fn name(&self) -> String {
+        match self {
+            Plan::File(_) => "file".to_owned(),
+            Plan::Memory(_) => "memory".to_owned(),
+            Plan::Socache(plan) => plan.name(),
+            Plan::Provider(plan) => plan.name(),
         }
     }
 }

@@ -91,6 +91,7 @@ pub const DIRECTIVES: &[Directive] = &[
     life::ENGINE,
     server::STORE,
     server::DATA_DIR,
+    server::MEMORY_SIZE,
     server::MAX_SESSIONS,
     server::LOCKS,
     locking::LOCKING,

@@ -15,6 +15,7 @@ const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
         &["file:", "memory:1", "socache", "a/b"],
     ),
     ("SessionDataDir", &["/srv/sessions", "var/sessions"], &["", "/a /b", "/a\u{7}"]),
+    ("SessionMemorySize", &["1M", "64m", "1024G"], &["1023K", "1025G", "much", "1M 2M"]),
     ("SessionMaxSessions", &["0", "2000000000"], &["-1", "1K", "2000000001"]),
     ("SessionLocks", &["1", "65536"], &["0", "65537", "many", "1 2"]),
     ("SessionLocking", &["request", "commit", "READ", "off"], &["on", "exclusive", "write"]),
@@ -144,6 +145,7 @@ impl Settings {
         let whole = (
             server.store(),
             server.directory(),
+            server.memory_size(),
             server.locks(),
             server.secrets().to_vec(),
             server.sync(),

@@ -54,6 +54,18 @@ impl DataDir {
         DataDir::checked(path, open_named(path)?, owner)
     }
 
+    /// Whose the directory is; none if it is missing. A link in its place is refused.
+    pub fn owner_of(path: &Path) -> Result<Option<Owner>, DirError> {
+        let dir = match open_named(path) {
+            Err(DirError { problem: Problem::System { cause: Errno::NOENT, .. }, .. }) => {
+                return Ok(None);
+            }
+            other => other?,
+        };
+        let stat = fs::fstat(&dir).map_err(|e| system(path, "looking at", e))?;
+        Ok(Some(Owner { uid: stat.st_uid, gid: stat.st_gid }))
+    }
+
     fn checked(path: &Path, dir: OwnedFd, owner: Owner) -> Result<DataDir, DirError> {
         check_dir(path, &dir, owner)?;
         let system = fs::fstatfs(&dir).map_err(|e| system(path, "looking at", e))?;

@@ -223,7 +223,9 @@ impl<B: Backend> Store for ExternalStore<B> {
 
     fn abilities(&self) -> Abilities {
         let facts = self.backend.facts();
-        Abilities { survives_kill: facts.survives_kill, lists: facts.lists, compares: true }
+        // A backend that is asked in turns is on this machine: its writers are those who take turns.
+        let compares = facts.compares || facts.serial;
+        Abilities { survives_kill: facts.survives_kill, lists: facts.lists, compares }
     }
 
     fn create(&self, key: &StoreKey, record: &Record) -> Result<(), StoreError> {

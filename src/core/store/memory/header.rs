@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::layout::{Layout, Part};
+use super::layout::{Layout, Part, UNSURE};
 use super::shard::Shard;
 use crate::core::lock::host::Words;
 use crate::core::store::checksum::xxh64;
@@ -25,6 +25,11 @@ const CHECK_WORD: usize = 5;
 pub struct Boot([u64; 2]);
 
 impl Boot {
+    /// The latest start of this machine; none if the system does not tell.
+    pub fn latest() -> Option<Boot> {
+        Boot::parse(&std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?)
+    }
+
     /// From the text of `/proc/sys/kernel/random/boot_id`: 32 hexadecimal digits among hyphens. None
     /// if it is something else.
     pub fn parse(text: &str) -> Option<Boot> {
@@ -118,7 +123,7 @@ pub fn create(words: &impl Words, layout: &Layout, boot: Option<Boot>) {
 /// Has every shard made sure of at its next use.
 pub fn distrust(words: &impl Words, layout: &Layout) {
     for index in 0..layout.shards() {
-        Shard::new(words, layout, index).set_part(Part::Busy, 1);
+        Shard::new(words, layout, index).set_part(Part::Busy, UNSURE);
     }
 }
 

@@ -39,6 +39,9 @@ pub(super) enum Part {
     Earliest = 5,
 }
 
+/// What [`Part::Busy`] says of a shard that is new, or another server's: not known to be in order.
+pub(super) const UNSURE: u64 = 2;
+
 /// Words of a shard that count something.
 #[derive(Clone, Copy)]
 pub(super) enum Count {

@@ -7,7 +7,7 @@
 //! a record that is damaged inside stays and is found so when it is read.
 
 use super::entry::{From, Place};
-use super::layout::{Block, Count, Field, Halves, Part, Version, pair, user_hash};
+use super::layout::{Block, Count, Field, Halves, Part, UNSURE, Version, pair, unlink, user_hash};
 use super::shard::{Broken, Shard};
 use super::version::second_after;
 use crate::core::lock::host::Words;
@@ -43,8 +43,10 @@ impl Survey {
 impl<M: Words> Shard<'_, M> {
     /// Makes all that follows from the entries anew.
     pub(super) fn repair(&self) {
+        if self.part(Part::Busy) != UNSURE {
+            self.count(Count::Repaired);
+        }
         self.mark();
-        self.count(Count::Repaired);
         (0..self.layout.buckets()).for_each(|bucket| self.set_half(Halves::Users, bucket, 0));
         let taken = vec![false; self.layout.blocks() as usize];
         let mut survey = Survey { taken, records: 0, loose: 0, earliest: u32::MAX };
@@ -127,6 +129,6 @@ impl<M: Words> Shard<'_, M> {
             next = Some(Block(block));
             count += 1;
         }
-        self.set_free(super::layout::unlink(next), count);
+        self.set_free(unlink(next), count);
     }
 }

@@ -71,9 +71,14 @@ impl Copied {
         self.bytes.get(VERSION_HEAD..VERSION_HEAD + self.length).unwrap_or_default()
     }
 
+    /// The sum of its bytes.
+    pub fn sum(&self) -> u64 {
+        xxh64(self.payload(), self.incarnation)
+    }
+
     /// Whether its bytes are those that were written.
     pub fn is_whole(&self) -> bool {
-        self.check == xxh64(self.payload(), self.incarnation)
+        self.check == self.sum()
     }
 
     /// Bytes it takes in memory, its entry among them.

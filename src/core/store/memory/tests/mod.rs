@@ -1,5 +1,13 @@
 //! Tests of the memory store.
 
+mod beside;
+mod damage;
+mod full;
+mod headers;
+mod kills;
+mod model;
+mod processes;
+mod sim;
 mod suite;
 
 use std::sync::Arc;
