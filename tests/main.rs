@@ -8,6 +8,7 @@ mod config;
 mod ends;
 mod examples;
 mod guards;
+mod handlers;
 mod harness;
 mod htsession;
 mod identity;

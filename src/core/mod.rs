@@ -10,6 +10,7 @@ pub mod cleanup;
 pub mod clock;
 pub mod config;
 pub mod cookie;
+pub mod export;
 pub mod lock;
 pub mod session;
 pub mod store;

@@ -79,6 +79,7 @@ pub fn failure(request: Request<'_>, doing: &str, failure: &Failure) {
                  regenerate, unlock"
             ),
         ),
+        Failure::Backend(cause) => (Level::Error, format!("{cause}; none of them was obeyed")),
         Failure::Session(cause) => (level_of(cause), cause.to_string()),
     };
     line(request, level, &format!("{doing}: {text}"));
@@ -102,6 +103,7 @@ pub fn status(failure: &Failure) -> u16 {
         Failure::Session(SessionError::Lease(_) | SessionError::Store(_)) => unavailable,
         Failure::NoProcess => unavailable,
         Failure::UserChanged => sys::HTTP_FORBIDDEN as u16,
+        Failure::Backend(_) => sys::HTTP_BAD_GATEWAY as u16,
         _ => internal,
     }
 }

@@ -2,6 +2,8 @@
 
 use std::cell::Cell;
 
+use super::server::Server;
+
 /// A store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Store {
@@ -28,6 +30,17 @@ impl Store {
             }
             Err(_) => Store::File,
         })
+    }
+
+    /// How htsession is told of it.
+    pub fn tool(self, server: &Server) -> [String; 2] {
+        match self {
+            Store::File => ["--store".into(), format!("file:{}", server.data_dir().display())],
+            Store::Memory => [
+                "--store=memory:8M".into(),
+                format!("--data-dir={}", server.root().join("run").display()),
+            ],
+        }
     }
 
     /// What the configuration says.

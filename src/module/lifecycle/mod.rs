@@ -15,6 +15,7 @@ use std::time::Duration;
 use self::checks::Checked;
 pub use self::dump::dump;
 use self::kept::Kept;
+use super::clients;
 use super::config::{separate, server_config, server_config_mut, servers};
 use super::language;
 use super::process::{Cleaner, LeaseMemory, LeaseTable, Parts, Process, Processes};
@@ -179,7 +180,9 @@ unsafe fn plan(
 pub unsafe fn child_init(pool: *mut sys::apr_pool_t, main: *mut sys::server_rec) {
     quiet_panics();
     // SAFETY: nobody changes the settings in a child.
-    let Some(plan) = unsafe { server_config(main) }.plan.clone() else { return };
+    let plan = unsafe { server_config(main) }.plan.clone();
+    clients::watch(plan.is_some());
+    let Some(plan) = plan else { return };
     // SAFETY: as the caller says.
     let mutexes = match unsafe { plan.kept.attach(pool) } {
         Ok(mutexes) => Arc::new(mutexes),

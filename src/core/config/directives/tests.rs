@@ -43,6 +43,7 @@ const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
     ("SessionIdPartitioned", &["on", "off"], &["true"]),
     ("SessionIdMaxAge", &["session", "timeout", "400d"], &["0", "401d", "forever"]),
     ("SessionIdRefresh", &["on", "off"], &["always"]),
+    ("SessionIdHide", &["on", "off"], &["cookie"]),
     ("SessionScope", &["shop", "shop.example.org:8080"], &["", "two words", "größe"]),
     (
         "SessionSecret",
@@ -56,6 +57,22 @@ const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
     ("SessionMaxKeys", &["1", "4096"], &["0", "4097", "4K"]),
     ("SessionStoreFailure", &["fail", "readonly", "ignore"], &["503"]),
     ("SessionNotes", &["on", "off"], &["in"]),
+    (
+        "SessionExport",
+        &["env *", "env cart user.name", "headers *", "headers a_b-c.1", "none"],
+        &[
+            "env",
+            "headers",
+            "*",
+            "none *",
+            "cookie *",
+            "env a * b",
+            "env a:b",
+            "headers größe",
+            "env ",
+        ],
+    ),
+    ("SessionBackendHeaders", &["values", "ALL", "off"], &["on", "user"]),
     ("SessionCacheControl", &["on", "off"], &["private"]),
     ("SessionCleanupInterval", &["0", "1s", "1d"], &["25h", "often"]),
     ("SessionCleanupTimeLimit", &["1s", "1h"], &["0", "61m"]),
@@ -132,6 +149,7 @@ impl Settings {
             place.id_partitioned(),
             place.id_max_age(),
             place.id_refresh(),
+            place.id_hide(),
         );
         let content = (
             place.invalidate_corrupt(),
@@ -142,6 +160,8 @@ impl Settings {
             place.notes(),
             place.cache_control(),
         );
+        let handlers =
+            (place.export_env().clone(), place.export_headers().clone(), place.backend_headers());
         let whole = (
             server.store(),
             server.directory(),
@@ -156,7 +176,7 @@ impl Settings {
             server.cleanup_limit(),
             server.cleanup_grace(),
         );
-        (locking, life, id, cookie, content, whole, cleanup)
+        (locking, life, id, cookie, content, handlers, whole, cleanup)
     }
 }
 

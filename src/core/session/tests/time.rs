@@ -189,3 +189,28 @@ fn late_writes_are_allowed_for_half_of_the_time_that_cleanup_leaves_a_record() {
     assert!(rules.writable(deadline, Time::from_secs(1005)));
     assert!(!rules.writable(deadline, Time(1_005_000_001)));
 }
+
+#[test]
+fn what_is_left_of_a_session_shrinks_until_a_visit_is_recorded_and_never_passes_its_age() {
+    let mut browser = World::new().browser(&["SessionMaxLifetime 1h", "SessionTouchInterval 60s"]);
+    let left = |browser: &mut Browser, wait: u64| {
+        browser.world.clock.advance(Duration::from_secs(wait));
+        let mut session = browser.look();
+        let clock = &browser.world.clock;
+        let both = (session.idle_left(clock), session.age_left(clock));
+        browser.finish(&mut session, LAST).unwrap();
+        both.0.zip(both.1).map(|(idle, age)| (idle.as_secs(), age.as_secs()))
+    };
+    assert_eq!(left(&mut browser, 0), None);
+    browser.put("a", "1");
+    assert_eq!(left(&mut browser, 30), Some((1770, 3570)));
+    assert_eq!(left(&mut browser, 30), Some((1800, 3540)));
+    assert_eq!(left(&mut browser, 29 * 60), Some((1800, 1800)));
+    assert_eq!(left(&mut browser, 60), Some((1740, 1740)));
+
+    let mut browser = World::new().browser(&["SessionMaxLifetime 0"]);
+    browser.put("a", "1");
+    let session = browser.look();
+    let clock = &browser.world.clock;
+    assert_eq!((session.idle_left(clock), session.age_left(clock)), (Some(minutes(30)), None));
+}
