@@ -57,6 +57,10 @@ pub fn failure(request: Request<'_>, doing: &str, failure: &Failure) {
         Failure::Off | Failure::Phase => return,
         // Logged once a minute, by a notice of the session's.
         Failure::Session(SessionError::Lease(_)) => return,
+        Failure::UserChanged => (
+            Level::Notice,
+            "the session that let the user in has ended or is another user's now".to_owned(),
+        ),
         Failure::Session(cause @ SessionError::Full(_)) => {
             if !process::get().is_some_and(Process::may_tell_full) {
                 return;
@@ -64,10 +68,6 @@ pub fn failure(request: Request<'_>, doing: &str, failure: &Failure) {
             let text = format!("{cause}; the next line about this in a minute at the earliest");
             (Level::Error, text)
         }
-        Failure::UserChanged => (
-            Level::Notice,
-            "the session that let the user in has ended or is another user's now".to_owned(),
-        ),
         Failure::NoProcess => {
             (Level::Error, "the module could not be set up in this child".to_owned())
         }

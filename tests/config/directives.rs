@@ -9,6 +9,7 @@ const ROWS: &[(&str, &str, &str, &str)] = &[
     ("SessionEngine", "on", "yes", "this is none of them"),
     ("SessionStore", "\"file:${DATA}\"", "a/b", "names no store"),
     ("SessionDataDir", "\"${DATA}\"", "/a /b", "takes one argument"),
+    ("SessionMemorySize", "2M", "1023K", "is less than 1M"),
     ("SessionMaxSessions", "0", "some", "is no number"),
     ("SessionLocks", "1", "65537", "is more than 65536"),
     ("SessionLocking", "commit", "write", "this is none of them"),
@@ -44,7 +45,6 @@ const ROWS: &[(&str, &str, &str, &str)] = &[
     ("SessionCleanupInterval", "0", "25h", "is more than 1d"),
     ("SessionCleanupTimeLimit", "1s", "0", "is less than 1s"),
     ("SessionCleanupGrace", "2s", "1s", "is less than 2s"),
-    ("SessionMemorySize", "32M", "1", "is less than"),
     ("SessionSync", "on", "data", "this is none of them"),
 ];
 

@@ -94,11 +94,6 @@ impl Server {
         }
     }
 
-    /// Whether sessions are kept in memory.
-    pub fn is_in_memory(&self) -> bool {
-        matches!(self.store(), StoreChoice::Memory { .. })
-    }
-
     /// How many mutexes the pool has.
     pub fn locks(&self) -> u32 {
         self.locks.unwrap_or(256)

@@ -40,8 +40,8 @@ impl From<StoreKey> for Position {
 pub struct Entry {
     /// The key.
     pub key: StoreKey,
-    /// The record, or why it cannot be read: [`StoreError::Corrupt`], [`StoreError::Newer`], or what
-    /// the system says of this one.
+    /// The record, or why it cannot be read: [`StoreError::Corrupt`], [`StoreError::Newer`], or what the
+    /// system says of this one.
     pub record: Result<Record, StoreError>,
     /// Bytes it takes in the store.
     pub bytes: u64,

@@ -64,6 +64,7 @@ pub unsafe fn check(settings: &Server, pool: Pool) -> Result<Verdict, String> {
         StoreChoice::Socache { .. } => unsafe { socache::check(settings, pool) },
         // SAFETY: as the caller says.
         StoreChoice::Provider { .. } => unsafe { provider::check(settings, pool) },
+        StoreChoice::Memory { .. } => memory::check(settings),
         _ => Ok(Verdict::default()),
     }
 }

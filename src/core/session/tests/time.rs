@@ -175,22 +175,6 @@ fn a_request_that_held_its_session_too_long_says_nothing_if_it_only_read() {
 }
 
 #[test]
-fn late_writes_are_allowed_for_half_of_the_time_that_cleanup_leaves_a_record() {
-    let around = Surroundings {
-        scope: "test".into(),
-        https: false,
-        workers: 1,
-        shared_writes: false,
-        may_lease: true,
-        grace: Duration::from_secs(10),
-    };
-    let rules = Rules::resolve(&std::sync::Arc::new(place(&[])), around);
-    let deadline = Time::from_secs(1000);
-    assert!(rules.writable(deadline, Time::from_secs(1005)));
-    assert!(!rules.writable(deadline, Time(1_005_000_001)));
-}
-
-#[test]
 fn what_is_left_of_a_session_shrinks_until_a_visit_is_recorded_and_never_passes_its_age() {
     let mut browser = World::new().browser(&["SessionMaxLifetime 1h", "SessionTouchInterval 60s"]);
     let left = |browser: &mut Browser, wait: u64| {
@@ -213,4 +197,20 @@ fn what_is_left_of_a_session_shrinks_until_a_visit_is_recorded_and_never_passes_
     let session = browser.look();
     let clock = &browser.world.clock;
     assert_eq!((session.idle_left(clock), session.age_left(clock)), (Some(minutes(30)), None));
+}
+
+#[test]
+fn late_writes_are_allowed_for_half_of_the_time_that_cleanup_leaves_a_record() {
+    let around = Surroundings {
+        scope: "test".into(),
+        https: false,
+        workers: 1,
+        shared_writes: false,
+        may_lease: true,
+        grace: Duration::from_secs(10),
+    };
+    let rules = Rules::resolve(&std::sync::Arc::new(place(&[])), around);
+    let deadline = Time::from_secs(1000);
+    assert!(rules.writable(deadline, Time::from_secs(1005)));
+    assert!(!rules.writable(deadline, Time(1_005_000_001)));
 }

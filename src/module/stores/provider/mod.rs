@@ -38,6 +38,7 @@ pub struct Plan {
     name: Arc<str>,
     argument: Option<Arc<str>>,
     sync: bool,
+    /// `SessionCleanupGrace`.
     grace: Duration,
     mutexes: u32,
 }
@@ -133,8 +134,7 @@ impl Plan {
         let (name, argument) = named(settings).ok_or("SessionStore names no provider")?;
         let functions = find(&name).ok_or("SessionStore names no store there is")??;
         let mutexes = if functions.has(FLAGS.compares) { 0 } else { MUTEXES };
-        let grace = settings.cleanup_grace();
-        Ok(Plan { name, argument, sync: settings.sync(), grace, mutexes })
+        Ok(Plan { name, argument, sync: settings.sync(), grace: settings.cleanup_grace(), mutexes })
     }
 
     pub fn mutexes(&self) -> u32 {
