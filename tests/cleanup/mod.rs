@@ -75,30 +75,35 @@ fn expired() -> Vec<u8> {
     fs::read(path.join(&key.hex()[..2]).join(key.hex())).expect("reading the record's file")
 }
 
-/// Puts `count` expired records into the data folder, others in each `batch`.
+/// Puts `count` expired records into the data folder, others in each `batch`: names of one file. What the
+/// server can see is complete and its own.
 fn plant(server: &Server, batch: u8, count: u32) {
-    let bytes = expired();
     let owner = is_root().then(|| ids_of(SERVER_USER));
     let give = |path: &Path| {
         if let Some((user, group)) = owner {
-            chown(path, Some(user), Some(group)).expect("giving a file away");
+            chown(path, Some(user), Some(group)).expect("giving it away");
         }
     };
+    let made = server.root().join("run/planted");
+    let _ = fs::remove_file(&made);
+    let mut options = fs::OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(0o600).open(&made);
+    file.expect("making a file").write_all(&expired()).expect("writing a record");
+    give(&made);
+    for shard in 0..=u8::MAX {
+        let folder = server.root().join("run/folder");
+        fs::DirBuilder::new().mode(0o700).create(&folder).expect("making a folder");
+        give(&folder);
+        if fs::rename(&folder, server.data_dir().join(format!("{shard:02x}"))).is_err() {
+            fs::remove_dir(&folder).expect("removing a folder too many");
+        }
+    }
     for number in 0..count {
         let mut id = [batch; 32];
         id[..4].copy_from_slice(&number.to_le_bytes());
         let name = StoreKey::new("planted", &id).hex();
-        let folder = server.data_dir().join(&name[..2]);
-        if fs::DirBuilder::new().mode(0o700).create(&folder).is_ok() {
-            give(&folder);
-        }
-        // Complete before the server can see it.
-        let made = server.root().join("run/planted");
-        let mut options = fs::OpenOptions::new();
-        let file = options.write(true).create_new(true).mode(0o600).open(&made);
-        file.expect("making a file").write_all(&bytes).expect("writing");
-        give(&made);
-        fs::rename(&made, folder.join(name)).expect("putting a record in place");
+        let place = server.data_dir().join(&name[..2]).join(name);
+        fs::hard_link(&made, place).expect("putting a record in place");
     }
 }
 

@@ -195,6 +195,7 @@ pub unsafe fn child_init(pool: *mut sys::apr_pool_t, main: *mut sys::server_rec)
     };
     let memory = LeaseMemory(plan.kept.words);
     plan.kept.words.dont_fork();
+    plan.kept.board.dont_fork();
     let here = Processes::here();
     let table = LeaseTable::open(plan.kept.layout, memory, here, SystemClock, Arc::clone(&mutexes));
     let leases = match table {

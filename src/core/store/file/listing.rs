@@ -139,7 +139,15 @@ impl FileStore {
     ) -> Result<Option<Option<StoreKey>>, StoreError> {
         let mut last = after;
         for number in first(after)..=u8::MAX {
-            let Some((dir, leaves)) = self.shard(number, after)? else { continue };
+            let (dir, leaves) = match self.shard(number, after) {
+                Ok(Some(shard)) => shard,
+                Ok(None) => continue,
+                // As below.
+                Err(_) => {
+                    purged.failed += 1;
+                    continue;
+                }
+            };
             for leaf in leaves {
                 if leaf.growing {
                     self.remove_growing(&dir, &leaf.key)?;
@@ -149,7 +157,7 @@ impl FileStore {
                     return Ok(Some(last));
                 }
                 match self.purge_one(stale, &leaf.key, purged) {
-                    // One that root left there, say: it is not to keep all others.
+                    // Left there by root, say: it is not to keep all others.
                     Err(StoreError::Io { .. } | StoreError::Corrupt) => purged.failed += 1,
                     other => other?,
                 }
