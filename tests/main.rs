@@ -3,10 +3,12 @@
 mod bad_input;
 mod c_api;
 mod caches;
+mod cleanup;
 mod config;
 mod ends;
 mod examples;
 mod guards;
+mod handlers;
 mod harness;
 mod htsession;
 mod identity;

@@ -11,6 +11,7 @@
 //!   them holds what belongs to a configuration.
 //! - **Forks.** The parent has no threads; children inherit what it mapped shared.
 
+pub mod brigade;
 pub mod dbm;
 pub mod guard;
 pub mod language;
@@ -24,3 +25,4 @@ pub mod socache;
 pub mod status;
 pub mod sys;
 pub mod table;
+pub mod watchdog;

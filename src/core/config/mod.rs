@@ -21,9 +21,10 @@ pub use self::check::{Warning, check, check_section, check_server};
 pub use self::dbm::{DbmFile, DbmType};
 pub use self::directives::{Args, DIRECTIVES, Directive, Origin, Target, find};
 pub use self::dump::{DUMP_DEFINE, Dump, DumpError};
-pub use self::identity::reserved_header;
-pub use self::kinds::{LockWaiters, Locking, MaxAge, SameSite, Secure, Sources, StoreFailure};
+pub use self::kinds::{
+    BackendHeaders, Keys, LockWaiters, Locking, MaxAge, SameSite, Secure, Sources, StoreFailure,
+};
 pub use self::place::Place;
-pub use self::server::{SecretSource, Server};
+pub use self::server::{CLEANUP_GRACE, SecretSource, Server};
 pub use self::stores::StoreChoice;
 pub use self::values::duration as read_duration;

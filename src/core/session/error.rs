@@ -18,6 +18,8 @@ pub enum SessionError {
     Limit(&'static str),
     /// The session is larger than the store can hold; the number is the most bytes of its record.
     StoreLimit(usize),
+    /// The store is full; the text names the directive that bounds it.
+    Full(&'static str),
     /// Writes are refused here (`SessionLocking read`, or opened for reading).
     ReadOnly,
     /// What was asked for would need a cookie, and the head of the answer has been sent.
@@ -59,6 +61,7 @@ impl fmt::Display for SessionError {
                     "the session is larger than its store can hold: {most} bytes as it is stored"
                 )
             }
+            SessionError::Full(directive) => write!(f, "the store is full: {directive}"),
             SessionError::ReadOnly => f.write_str("the session was opened for reading only"),
             SessionError::HeadSent => {
                 f.write_str("the head of the answer was sent before the session asked for a cookie")
@@ -97,7 +100,7 @@ impl From<StoreError> for SessionError {
     fn from(cause: StoreError) -> SessionError {
         match cause {
             StoreError::TooLarge(most) => SessionError::StoreLimit(most),
-            StoreError::Full(what) => SessionError::Limit(what),
+            StoreError::Full(what) => SessionError::Full(what),
             cause => SessionError::Store(cause),
         }
     }

@@ -2,26 +2,29 @@
 
 use once_cell::sync::OnceCell;
 
-use super::{Child, Prepared};
 use crate::core::session::record::Record;
 use crate::core::store::{
     Abilities, Entry, Held, Loaded, Merge, Position, Purged, Stale, Stats, Store, StoreError,
     StoreKey, Visit,
 };
 
+/// What opens a store.
+type Open = dyn Fn() -> Result<Box<dyn Store>, StoreError> + Send + Sync;
+
 /// Opened at the first use that succeeds: a directory that was out of reach when the child started may
 /// come back. Until then every use is a failure of the store, and `SessionStoreFailure` says what requests
 /// get.
 pub struct Late {
     opened: OnceCell<Box<dyn Store>>,
-    prepared: &'static dyn Prepared,
-    child: Child,
+    open: Box<Open>,
 }
 
 impl Late {
-    /// What `child` will open of `prepared`.
-    pub fn new(prepared: &'static dyn Prepared, child: Child) -> Late {
-        Late { opened: OnceCell::new(), prepared, child }
+    /// What `open` will give.
+    pub fn new(
+        open: impl Fn() -> Result<Box<dyn Store>, StoreError> + Send + Sync + 'static,
+    ) -> Late {
+        Late { opened: OnceCell::new(), open: Box::new(open) }
     }
 
     /// The store.
@@ -29,7 +32,7 @@ impl Late {
     /// # Errors
     /// It cannot be opened now.
     pub fn open(&self) -> Result<&dyn Store, StoreError> {
-        Ok(&**self.opened.get_or_try_init(|| self.prepared.open(&self.child))?)
+        Ok(&**self.opened.get_or_try_init(|| (self.open)())?)
     }
 
     /// Whether it is open.

@@ -71,6 +71,7 @@ pub unsafe fn check(settings: &Server, pool: Pool) -> Result<Verdict, String> {
         // SAFETY: as the caller says.
         StoreChoice::Provider { .. } => unsafe { provider::check(settings, pool) },
         StoreChoice::Dbm(_) => dbm::check(settings),
+        StoreChoice::Memory { .. } => memory::check(settings),
         _ => Ok(Verdict::default()),
     }
 }

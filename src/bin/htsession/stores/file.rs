@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mod_session_store::core::store::dir::{DataDir, DirError, Owner};
-use mod_session_store::core::store::file::{FileStore, GRACE, Options};
+use mod_session_store::core::store::file::{FileStore, Options};
 
 use super::{Access, Alone, Opened, taken};
 use crate::failure::Failure;
@@ -39,9 +39,10 @@ pub fn open(located: &Located, access: Access) -> Result<Opened, Failure> {
         Access::Read | Access::Delete => None,
         Access::Change | Access::Make => Some(Box::new(checked(&path)?.lock().map_err(refused)?)),
     };
-    let options = Options { sync: located.settings.sync(), grace: GRACE };
+    let grace = located.settings.cleanup_grace();
+    let options = Options { sync: located.settings.sync(), grace };
     let store = FileStore::open(&path, Arc::new(Alone), options).map_err(refused)?;
-    Ok(Opened { store: Box::new(store), grace: GRACE, _lock: lock })
+    Ok(Opened { store: Box::new(store), grace, _lock: lock })
 }
 
 pub fn in_use(located: &Located) -> Option<String> {

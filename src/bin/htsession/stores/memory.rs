@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use mod_session_store::core::clock::SystemClock;
 use mod_session_store::core::store::dir::Owner;
-use mod_session_store::core::store::file::GRACE;
 use mod_session_store::core::store::memory::{
     self, Boot, FILE, Layout, MemoryStore, Misfit, PID_WORD, SHARDS, Snapshot,
 };
@@ -50,12 +49,12 @@ pub fn make(located: &Located, owner: Owner) -> Result<String, Failure> {
 }
 
 pub fn open(located: &Located, access: Access) -> Result<Opened, Failure> {
-    let path = path(located)?;
+    let (path, grace) = (path(located)?, located.settings.cleanup_grace());
     if access == Access::Read {
         let view = View::open(&path).map_err(refused)?;
         let bytes = view.bytes();
         let store = Snapshot::open(view, bytes).map_err(|cause| misfit(&path, cause))?;
-        return Ok(Opened { store: Box::new(store), grace: GRACE, _lock: None });
+        return Ok(Opened { store: Box::new(store), grace, _lock: None });
     }
     if access != Access::Make && !path.exists() {
         return Err(Failure::store(format!("{} is not there", path.display())));
@@ -71,7 +70,7 @@ pub fn open(located: &Located, access: Access) -> Result<Opened, Failure> {
     };
     memory::claim(&words, std::process::id());
     let store = MemoryStore::open(words, layout, Arc::new(Alone), SystemClock);
-    Ok(Opened { store: Box::new(store), grace: GRACE, _lock: Some(Box::new(file)) })
+    Ok(Opened { store: Box::new(store), grace, _lock: Some(Box::new(file)) })
 }
 
 /// What is in the file.

@@ -10,6 +10,7 @@ mod merging;
 mod model;
 mod notes;
 mod opening;
+mod orders;
 mod parts;
 mod racing;
 mod renewing;
