@@ -131,7 +131,6 @@ pub struct Process {
     pub cleaner: Cleaner,
     /// What requests need to start rounds; none where others do.
     pub aside: Option<Aside>,
-    /// `SessionCleanupGrace`.
     grace: Duration,
     /// For lines in the log that no request is the reason of.
     pub main: MainServer,
@@ -178,21 +177,21 @@ pub struct Parts {
 impl Process {
     /// A process with its parts.
     pub fn new(parts: Parts) -> Process {
-        let Parts { prepared, child, cleaner, max_sessions, .. } = parts;
-        let (grace, board) = (child.grace, cleaner.board);
-        let open = move || {
+        let (prepared, child, most) = (parts.prepared, parts.child, parts.max_sessions);
+        let (grace, board) = (child.grace, parts.cleaner.board);
+        let open = move || -> Result<Box<dyn Store>, StoreError> {
             let store = prepared.open(&child)?;
-            Ok(match max_sessions {
-                Some(most) => Box::new(Bounded::new(store, most.into(), board)) as Box<dyn Store>,
+            Ok(match most {
+                Some(most) => Box::new(Bounded::new(store, most.into(), board)),
                 None => store,
             })
         };
         Process {
-            store: Late::new(open),
-            leases: parts.leases,
-            cleaner,
-            aside: parts.by_requests.then(Aside::default),
+            store: Late::new(Box::new(open)),
             grace,
+            leases: parts.leases,
+            cleaner: parts.cleaner,
+            aside: parts.by_requests.then(Aside::default),
             main: parts.main,
             secrets: parts.secrets,
             workers: parts.workers,

@@ -8,23 +8,21 @@ use crate::core::store::{
     StoreKey, Visit,
 };
 
-/// What opens a store.
-type Open = dyn Fn() -> Result<Box<dyn Store>, StoreError> + Send + Sync;
-
 /// Opened at the first use that succeeds: a directory that was out of reach when the child started may
 /// come back. Until then every use is a failure of the store, and `SessionStoreFailure` says what requests
 /// get.
 pub struct Late {
     opened: OnceCell<Box<dyn Store>>,
-    open: Box<Open>,
+    open: Opener,
 }
 
+/// Opens a store.
+pub type Opener = Box<dyn Fn() -> Result<Box<dyn Store>, StoreError> + Send + Sync>;
+
 impl Late {
-    /// What `open` will give.
-    pub fn new(
-        open: impl Fn() -> Result<Box<dyn Store>, StoreError> + Send + Sync + 'static,
-    ) -> Late {
-        Late { opened: OnceCell::new(), open: Box::new(open) }
+    /// What `open` will open.
+    pub fn new(open: Opener) -> Late {
+        Late { opened: OnceCell::new(), open }
     }
 
     /// The store.
@@ -32,7 +30,7 @@ impl Late {
     /// # Errors
     /// It cannot be opened now.
     pub fn open(&self) -> Result<&dyn Store, StoreError> {
-        Ok(&**self.opened.get_or_try_init(|| (self.open)())?)
+        Ok(&**self.opened.get_or_try_init(&self.open)?)
     }
 
     /// Whether it is open.

@@ -70,8 +70,8 @@ pub unsafe fn check(settings: &Server, pool: Pool) -> Result<Verdict, String> {
         StoreChoice::Socache { .. } => unsafe { socache::check(settings, pool) },
         // SAFETY: as the caller says.
         StoreChoice::Provider { .. } => unsafe { provider::check(settings, pool) },
-        StoreChoice::Dbm(_) => dbm::check(settings),
         StoreChoice::Memory { .. } => memory::check(settings),
+        StoreChoice::Dbm(_) => dbm::check(settings),
         _ => Ok(Verdict::default()),
     }
 }
