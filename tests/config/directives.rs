@@ -9,6 +9,7 @@ const ROWS: &[(&str, &str, &str, &str)] = &[
     ("SessionEngine", "on", "yes", "this is none of them"),
     ("SessionStore", "\"file:${DATA}\"", "a/b", "names no store"),
     ("SessionDataDir", "\"${DATA}\"", "/a /b", "takes one argument"),
+    ("SessionDBMType", "lmdb", "ndbm", "this is none of them"),
     ("SessionMemorySize", "2M", "1023K", "is less than 1M"),
     ("SessionMaxSessions", "0", "some", "is no number"),
     ("SessionLocks", "1", "65537", "is more than 65536"),

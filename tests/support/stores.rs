@@ -8,6 +8,7 @@ use super::server::Server;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Store {
     File,
+    Dbm,
     Memory,
 }
 
@@ -19,7 +20,8 @@ thread_local! {
 }
 
 impl Store {
-    const ALL: [(&str, Store); 2] = [("file", Store::File), ("memory", Store::Memory)];
+    const ALL: [(&str, Store); 3] =
+        [("file", Store::File), ("dbm", Store::Dbm), ("memory", Store::Memory)];
 
     /// The one that this thread's test chose, or the run's; files if neither did.
     pub fn current() -> Store {
@@ -36,6 +38,10 @@ impl Store {
     pub fn tool(self, server: &Server) -> [String; 2] {
         match self {
             Store::File => ["--store".into(), format!("file:{}", server.data_dir().display())],
+            Store::Dbm => {
+                let file = server.data_dir().join("sessions.mdb");
+                ["--store".into(), format!("dbm:{}", file.display())]
+            }
             Store::Memory => [
                 "--store=memory:8M".into(),
                 format!("--data-dir={}", server.root().join("run").display()),
@@ -47,6 +53,7 @@ impl Store {
     pub fn line(self) -> &'static str {
         match self {
             Store::File => "SessionDataDir \"${DATA}\"\n",
+            Store::Dbm => "SessionDataDir \"${DATA}\"\nSessionStore dbm\n",
             Store::Memory => "SessionStore memory:8M\n",
         }
     }

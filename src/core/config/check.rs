@@ -63,10 +63,7 @@ pub fn check_server(server: &Server) -> Result<Vec<Warning>, String> {
 
 fn check_dbm(server: &Server) -> Result<Option<Warning>, String> {
     let kind = server.dbm_type();
-    let StoreChoice::Dbm(file) = server.store() else {
-        let unused = || Warning("SessionDBMType has no effect without SessionStore dbm".to_owned());
-        return Ok(server.dbm_type.map(|_| unused()));
-    };
+    let StoreChoice::Dbm(file) = server.store() else { return Ok(None) };
     if kind == DbmType::Lmdb {
         return Ok(None);
     }
@@ -363,7 +360,7 @@ mod tests {
         assert_eq!(verdict(&["SessionStore dbm"]), Ok(vec![]));
         assert_eq!(verdict(&["SessionStore dbm:/a/b?map=8G", "SessionDBMType lmdb"]), Ok(vec![]));
         let said = |lines: &[&str]| verdict(lines).unwrap()[0].to_string();
-        assert!(said(&["SessionDBMType lmdb"]).contains("no effect"));
+        assert_eq!(verdict(&["SessionDBMType DB"]), Ok(vec![]));
         assert!(said(&["SessionStore dbm", "SessionDBMType DB"]).contains("killed"));
         assert!(verdict(&["SessionStore dbm:/a/b?map=8G", "SessionDBMType DB"]).is_err());
         assert!(verdict(&["SessionStore dbm:/a/b", "SessionDataDir /b"]).is_err());

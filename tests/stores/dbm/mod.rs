@@ -6,7 +6,7 @@ mod keeps;
 mod limits;
 mod settings;
 
-use crate::steps::sessions;
+use crate::steps::probed;
 use crate::support::{Builder, Server};
 
 /// Every kind that `SessionDBMType` knows.
@@ -18,12 +18,11 @@ const LIBRARIES: [&str; 4] = ["lmdb", "GDBM", "DB", "SDBM"];
 /// What is said of a kind that a killed process can damage.
 const FRAGILE: &str = "a process that is killed while it writes can damage the whole file";
 
+/// A server with the probe and a database of this kind.
 fn on(kind: &str) -> Builder {
-    with(sessions(), kind)
-}
-
-fn with(builder: Builder, kind: &str) -> Builder {
-    builder.conf(&format!("SessionStore dbm\nSessionDBMType {kind}"))
+    probed().conf(&format!(
+        "SessionEngine on\nSessionDataDir \"${{DATA}}\"\nSessionStore dbm\nSessionDBMType {kind}"
+    ))
 }
 
 /// What is said of a kind whose records may not be as large as the place allows.
