@@ -9,6 +9,7 @@ mod directives;
 mod identity;
 mod kinds;
 mod place;
+pub mod redis;
 mod server;
 mod stores;
 #[cfg(test)]
@@ -20,5 +21,6 @@ pub use self::directives::{Args, DIRECTIVES, Directive, Origin, Target, find};
 pub use self::identity::reserved_header;
 pub use self::kinds::{LockWaiters, Locking, MaxAge, SameSite, Secure, Sources, StoreFailure};
 pub use self::place::Place;
+pub use self::redis::RedisAddress;
 pub use self::server::{SecretSource, Server};
 pub use self::stores::StoreChoice;

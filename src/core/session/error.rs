@@ -90,6 +90,7 @@ impl From<StoreError> for SessionError {
         match cause {
             StoreError::TooLarge(_) => SessionError::Limit("what the store can hold"),
             StoreError::Full(what) => SessionError::Limit(what),
+            StoreError::Lease(cause) => SessionError::Lease(cause),
             cause => SessionError::Store(cause),
         }
     }
