@@ -3,3 +3,4 @@
 
 pub mod process;
 pub mod shared;
+pub mod thread;

@@ -4,9 +4,9 @@ use super::candidates::{Candidate, Reason};
 use super::error::SessionError;
 use super::record::Kind;
 use super::state::{Access, Base, Holding, Notice, Phase, Services, Session};
+use crate::core::clock::Monotonic;
 use crate::core::config::{Locking, StoreFailure};
 use crate::core::lock::{Lease, LeaseError, Wait};
-use crate::core::clock::Monotonic;
 use crate::core::store::{Loaded, StoreError, StoreKey};
 
 /// Most aliases followed for one id: a session may get a new id twice while an old one still

@@ -11,6 +11,7 @@ use crate::core::session::secrets;
 use crate::httpd::server::{self as host, Named};
 use crate::httpd::sys;
 use crate::module::config::{place_in, server_config, server_config_mut};
+use crate::module::stores;
 
 /// What was found.
 #[derive(Default)]
@@ -91,6 +92,7 @@ pub unsafe fn check(main: *mut sys::server_rec) -> Checked {
         let owner = host::child_owner();
         let read = secrets::check_files(settings.secrets(), owner, host::below_root);
         checked.add("the server", read.map(|()| Vec::new()));
+        checked.add("the server", stores::check(&settings).map(|()| Vec::new()));
     }
     if scopes.get("").is_some_and(|hosts| *hosts > 1) {
         checked.warnings.push(

@@ -2,6 +2,8 @@
 //! opened by each child.
 
 mod file;
+#[cfg(feature = "redis")]
+mod redis;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +12,10 @@ use crate::core::config::{Server, StoreChoice};
 use crate::core::lock::SlotMutexes;
 use crate::core::store::{Store, StoreError};
 use crate::httpd::log::Level;
+
+#[cfg(not(feature = "redis"))]
+const WITHOUT_REDIS: &str =
+    "SessionStore names Redis, which this build leaves out: its cargo feature is redis";
 
 /// Lines for the error log.
 pub type News = Vec<(Level, String)>;
@@ -20,6 +26,9 @@ pub type News = Vec<(Level, String)>;
 pub enum Plan {
     /// Files.
     File(file::Plan),
+    /// Redis.
+    #[cfg(feature = "redis")]
+    Redis(redis::Plan),
 }
 
 /// A store in the parent. Made once in its life and kept over graceful restarts.
@@ -50,6 +59,10 @@ impl Plan {
     pub fn new(settings: &Server) -> Result<Plan, String> {
         match settings.store() {
             StoreChoice::File { .. } => file::Plan::new(settings).map(Plan::File),
+            #[cfg(feature = "redis")]
+            StoreChoice::Redis(address) => Ok(Plan::Redis(redis::Plan::new(address))),
+            #[cfg(not(feature = "redis"))]
+            StoreChoice::Redis(_) => Err(WITHOUT_REDIS.to_owned()),
             _ => Err("SessionStore names a store that this release does not have".to_owned()),
         }
     }
@@ -58,6 +71,8 @@ impl Plan {
     pub fn mutexes(&self) -> u32 {
         match self {
             Plan::File(_) => 0,
+            #[cfg(feature = "redis")]
+            Plan::Redis(_) => 0,
         }
     }
 
@@ -68,6 +83,8 @@ impl Plan {
     pub fn prepare(&self) -> Result<(Box<dyn Prepared>, News), String> {
         match self {
             Plan::File(plan) => plan.prepare(),
+            #[cfg(feature = "redis")]
+            Plan::Redis(plan) => plan.prepare(),
         }
     }
 
@@ -78,6 +95,24 @@ impl Plan {
         }
         match (used, self) {
             (Plan::File(used), Plan::File(wanted)) => wanted.change_from(used),
+            #[cfg(feature = "redis")]
+            (Plan::Redis(used), Plan::Redis(wanted)) => wanted.change_from(used),
+            #[cfg(feature = "redis")]
+            _ => Some("the kind of store changes".to_owned()),
         }
+    }
+}
+
+/// What can be found out about the store of a configuration that is only tested: nothing is opened.
+///
+/// # Errors
+/// The server could not start; a whole sentence.
+pub fn check(settings: &Server) -> Result<(), String> {
+    match settings.store() {
+        #[cfg(feature = "redis")]
+        StoreChoice::Redis(address) => redis::Plan::new(address).check(),
+        #[cfg(not(feature = "redis"))]
+        StoreChoice::Redis(_) => Err(WITHOUT_REDIS.to_owned()),
+        _ => Ok(()),
     }
 }

@@ -107,7 +107,10 @@ impl Redis {
             let answer = self.command().arg("PING").output().expect("running redis-cli");
             let text = [answer.stdout, answer.stderr].concat();
             let text = String::from_utf8_lossy(&text).into_owned();
-            ["PONG", "NOAUTH", "Error: Server closed"].iter().any(|said| text.contains(said)).then_some(())
+            ["PONG", "NOAUTH", "Error: Server closed"]
+                .iter()
+                .any(|said| text.contains(said))
+                .then_some(())
         };
         let log = || std::fs::read_to_string(self.log()).unwrap_or_default();
         let tls = self.arguments.iter().any(|argument| argument == "--tls-port");
@@ -136,7 +139,11 @@ impl Redis {
     /// Its keys that fit a pattern.
     #[track_caller]
     pub fn keys(&self, pattern: &str) -> Vec<String> {
-        self.cli(&["KEYS", pattern]).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+        self.cli(&["KEYS", pattern])
+            .lines()
+            .filter(|line| !line.is_empty())
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Ends it at once, and with it what was in it.

@@ -72,7 +72,8 @@ impl RedisWithSentinels {
             PATIENCE,
             || (self.sentinels.each_ref().map(named), self.second().cli(&["ROLE"])),
             |(named, role)| {
-                named.iter().all(|named| named.as_ref() == Some(&port)) && role.starts_with("master")
+                named.iter().all(|named| named.as_ref() == Some(&port))
+                    && role.starts_with("master")
             },
         );
     }

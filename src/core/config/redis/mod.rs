@@ -205,9 +205,9 @@ impl RedisAddress {
     }
 }
 
-/// The address `text` without the password in it.
+/// What `SessionStore` was told, without the password if it is an address.
 pub fn without_password(text: &str) -> String {
-    let start = text.find("://").map_or(0, |at| at + 3);
+    let Some(start) = text.find("://").map(|at| at + 3) else { return text.to_owned() };
     let (head, rest) = text.split_at(start);
     let authority = rest.find(['/', '?']).unwrap_or(rest.len());
     match rest[..authority].rfind('@') {
@@ -258,7 +258,8 @@ fn set_database(address: &mut RedisAddress, text: Option<&str>) -> Result<(), St
 }
 
 fn list(hosts: &str, port: u16) -> Result<Vec<Host>, String> {
-    let hosts: Vec<Host> = hosts.split(',').map(|text| host(text, port)).collect::<Result<_, _>>()?;
+    let hosts: Vec<Host> =
+        hosts.split(',').map(|text| host(text, port)).collect::<Result<_, _>>()?;
     if hosts.len() > HOSTS_MAX {
         return Err(format!("names more than {HOSTS_MAX} hosts"));
     }
@@ -268,8 +269,10 @@ fn list(hosts: &str, port: u16) -> Result<Vec<Host>, String> {
 fn host(text: &str, default: u16) -> Result<Host, String> {
     let bracketed = text.strip_prefix('[').and_then(|rest| rest.split_once(']'));
     let (name, port) = match bracketed {
-        Some((name, rest)) if rest.is_empty() => (name, None),
-        Some((name, rest)) => (name, Some(rest.strip_prefix(':').ok_or("has a host that is none")?)),
+        Some((name, "")) => (name, None),
+        Some((name, rest)) => {
+            (name, Some(rest.strip_prefix(':').ok_or("has a host that is none")?))
+        }
         None => match text.split_once(':') {
             Some((name, port)) => (name, Some(port)),
             None => (text, None),

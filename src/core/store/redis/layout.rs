@@ -152,7 +152,8 @@ pub fn read(values: &[Value]) -> Result<Option<Found>, StoreError> {
     if fields.iter().all(Option::is_none) {
         return Ok(None);
     }
-    let [Some(encoded), Some(number), Some(version), Some(accessed), Some(deadline)] = fields else {
+    let [Some(encoded), Some(number), Some(version), Some(accessed), Some(deadline)] = fields
+    else {
         return Err(StoreError::Corrupt);
     };
     let mut record = codec::decode(encoded).map_err(|cause| match cause {

@@ -12,6 +12,7 @@
 mod claims;
 mod connection;
 mod layout;
+mod material;
 mod renewal;
 mod scripts;
 #[cfg(test)]
@@ -21,8 +22,8 @@ mod verbs;
 mod walk;
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 pub use self::connection::Material;

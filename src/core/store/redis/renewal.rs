@@ -92,6 +92,12 @@ struct State {
     over: bool,
 }
 
+/// What there is to do at the moment.
+struct Work {
+    dropped: Vec<Arc<Tenure>>,
+    due: Vec<Arc<Tenure>>,
+}
+
 impl Renewal {
     /// Renews from now on.
     pub fn add(&self, shared: &Arc<Shared>, tenure: &Arc<Tenure>) {
@@ -139,7 +145,7 @@ impl Renewal {
     }
 
     /// What is to be let go and to be renewed; sleeps until there is something. None at the end.
-    fn next(&self, tick: Duration) -> Option<(Vec<Arc<Tenure>>, Vec<Arc<Tenure>>)> {
+    fn next(&self, tick: Duration) -> Option<Work> {
         let mut state = self.state();
         let mut quiet = Instant::now();
         loop {
@@ -151,7 +157,7 @@ impl Renewal {
             let due: Vec<_> = state.held.values().filter(due).take(BATCH).cloned().collect();
             if !due.is_empty() || !state.dropped.is_empty() {
                 let from = state.dropped.len().saturating_sub(BATCH);
-                return Some((state.dropped.split_off(from), due));
+                return Some(Work { dropped: state.dropped.split_off(from), due });
             }
             if !state.held.is_empty() {
                 quiet = now;
@@ -177,7 +183,7 @@ fn number(tenure: &Arc<Tenure>) -> usize {
 
 fn work(renewal: &Renewal, shared: &Weak<Shared>) {
     let Some(lease) = shared.upgrade().map(|shared| shared.lease) else { return };
-    while let Some((dropped, due)) = renewal.next(lease / 6) {
+    while let Some(Work { dropped, due }) = renewal.next(lease / 6) {
         let Some(shared) = shared.upgrade() else { return };
         shared.let_all_go(&dropped);
         if !shared.renew_all(&due) {
@@ -205,8 +211,11 @@ impl Shared {
         let due: Vec<(&Arc<Tenure>, Duration)> =
             due.iter().filter_map(|t| Some((t, t.extension(now)?))).collect();
         let millis: Vec<String> = due.iter().map(|(_, by)| by.as_millis().to_string()).collect();
-        let words: Vec<[&[u8]; 2]> =
-            due.iter().zip(&millis).map(|((t, _), by)| [t.token.as_bytes(), by.as_bytes()]).collect();
+        let words: Vec<[&[u8]; 2]> = due
+            .iter()
+            .zip(&millis)
+            .map(|((t, _), by)| [t.token.as_bytes(), by.as_bytes()])
+            .collect();
         let runs: Vec<Run<'_>> = due
             .iter()
             .zip(&words)

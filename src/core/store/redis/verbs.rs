@@ -36,7 +36,7 @@ pub(super) enum Updated {
     /// It is done; this is its word.
     Done(String),
     /// Something else is there.
-    Other(Option<Found>),
+    Other(Option<Box<Found>>),
 }
 
 /// A record in the words of scripts.
@@ -147,7 +147,7 @@ impl Shared {
         match self.run("writing a record", &Run::new(&self.scripts.update, &name, &words))? {
             Value::Int(1) => Ok(Updated::Done(word)),
             Value::Int(0) => Err(StoreError::Gone),
-            Value::Array(values) => layout::read(&values).map(Updated::Other),
+            Value::Array(values) => Ok(Updated::Other(layout::read(&values)?.map(Box::new))),
             _ => Err(bad("the answer to a write")),
         }
     }
@@ -193,7 +193,7 @@ impl Store for RedisStore {
         change: &mut dyn FnMut(Record) -> Merge,
     ) -> Result<(), StoreError> {
         let end = Instant::now() + MERGE_PATIENCE;
-        let mut found = self.shared.load(key)?;
+        let mut found = self.shared.load(key)?.map(Box::new);
         for round in 0.. {
             let Some(now) = found.filter(|now| now.record.incarnation == incarnation) else {
                 return Err(StoreError::Gone);
@@ -213,7 +213,7 @@ impl Store for RedisStore {
             }
             if round > 0 {
                 thread::sleep(self.shared.jitter(Duration::from_millis(1 << (round - 1).min(4))));
-                found = self.shared.load(key)?;
+                found = self.shared.load(key)?.map(Box::new);
             }
         }
         let cause = std::io::Error::new(

@@ -76,13 +76,16 @@ impl Batch {
     }
 }
 
+/// Has a batch of one server, and says where to stop if it is to.
+type See<'a> = dyn FnMut(&Arc<Node>, Place, &Batch) -> Result<Option<Place>, StoreError> + 'a;
+
 impl Shared {
-    /// Walks from `from` on; `see` has each batch of one server until it says where to stop.
+    /// Walks from `from` on, until `see` says where to stop.
     fn walk(
         &self,
         (doing, pattern): (&'static str, &[u8]),
         from: &Position,
-        see: &mut dyn FnMut(&Arc<Node>, Place, &Batch) -> Result<Option<Place>, StoreError>,
+        see: &mut See<'_>,
     ) -> Result<Option<Position>, StoreError> {
         let mut place = Place::of(from);
         for (server, node) in self.connections.servers(doing)? {

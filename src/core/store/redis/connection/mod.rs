@@ -87,7 +87,9 @@ impl Connections {
         };
         let route = match &address.servers {
             Servers::One(host) => Route::One(Node::new(Place::Host(host.clone()), &ways).into()),
-            Servers::Socket(path) => Route::One(Node::new(Place::Socket(path.clone()), &ways).into()),
+            Servers::Socket(path) => {
+                Route::One(Node::new(Place::Socket(path.clone()), &ways).into())
+            }
             Servers::Sentinels(hosts, name) => {
                 let to_sentinels = Ways {
                     user: None,

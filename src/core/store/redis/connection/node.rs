@@ -9,9 +9,9 @@ use redis::{
     RedisError, Value,
 };
 
+use super::Ways;
 use super::gate::Gate;
 use super::trouble::Trouble;
-use super::Ways;
 use crate::core::config::redis::Host;
 use crate::core::store::redis::scripts::Run;
 
@@ -176,11 +176,12 @@ impl Node {
         let client = self.client.as_ref().map_err(|cause| {
             Trouble::Broken(std::io::Error::new(std::io::ErrorKind::InvalidInput, cause.clone()))
         })?;
-        let made = client.get_connection_with_timeout(self.connect_timeout).and_then(|connection| {
-            connection.set_read_timeout(Some(self.timeout))?;
-            connection.set_write_timeout(Some(self.timeout))?;
-            Ok(connection)
-        });
+        let made =
+            client.get_connection_with_timeout(self.connect_timeout).and_then(|connection| {
+                connection.set_read_timeout(Some(self.timeout))?;
+                connection.set_write_timeout(Some(self.timeout))?;
+                Ok(connection)
+            });
         made.map_err(|error| Trouble::of(&error))
     }
 

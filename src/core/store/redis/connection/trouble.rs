@@ -67,10 +67,7 @@ impl Trouble {
 
     /// Whether the server was not reached, or is of no use: it is better to wait than to go on asking.
     pub fn is_outage(&self) -> bool {
-        matches!(
-            self,
-            Trouble::Broken(_) | Trouble::Late | Trouble::Busy(_) | Trouble::ReadOnly
-        )
+        matches!(self, Trouble::Broken(_) | Trouble::Late | Trouble::Busy(_) | Trouble::ReadOnly)
     }
 
     /// What the store tells of it, `doing` being what was asked of which server.
@@ -88,9 +85,10 @@ impl Trouble {
                 io::ErrorKind::Other,
                 format!("Redis at {server} is a cluster's and moved a key again and again"),
             ),
-            Trouble::ReadOnly => {
-                io(io::ErrorKind::Other, format!("Redis at {server} is a replica: it takes no writes"))
-            }
+            Trouble::ReadOnly => io(
+                io::ErrorKind::Other,
+                format!("Redis at {server} is a replica: it takes no writes"),
+            ),
             Trouble::Busy(said) => io(io::ErrorKind::Other, format!("Redis at {server}: {said}")),
             Trouble::Refused(StoreError::Io { cause, .. }) => {
                 io(cause.kind(), format!("Redis at {server}: {cause}"))
@@ -161,7 +159,9 @@ mod tests {
     #[test]
     fn what_has_to_be_done_follows_from_the_code() {
         assert!(matches!(of("NOSCRIPT No matching script"), Trouble::NoScript));
-        assert!(matches!(of("MOVED 3999 127.0.0.1:6381"), Trouble::Moved(at) if at == "127.0.0.1:6381"));
+        assert!(
+            matches!(of("MOVED 3999 127.0.0.1:6381"), Trouble::Moved(at) if at == "127.0.0.1:6381")
+        );
         assert!(matches!(of("ASK 3999 h:1"), Trouble::Ask(at) if at == "h:1"));
         assert!(matches!(of("READONLY You can't write"), Trouble::ReadOnly));
         assert!(of("LOADING Redis is loading the dataset in memory").is_outage());
@@ -190,7 +190,8 @@ mod tests {
 
     #[test]
     fn an_old_server_and_a_missing_password_are_explained() {
-        let old = "ERR Error running script: Write commands not allowed after non deterministic commands";
+        let old =
+            "ERR Error running script: Write commands not allowed after non deterministic commands";
         assert!(told(old).contains("Redis 5"), "{}", told(old));
         let text = told("NOAUTH Authentication required.");
         assert!(text.contains("wants a password"), "{text}");
