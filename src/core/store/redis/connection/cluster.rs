@@ -8,7 +8,6 @@ use std::time::Instant;
 use redis::Value;
 
 use super::gate::Gate;
-use super::node::Asking;
 use super::trouble::Trouble;
 use super::{Ask, Node, Place, Ways, cause_of, give_up, out_of_reach};
 use crate::core::config::redis::Host;
@@ -98,15 +97,14 @@ impl Cluster {
                     self.ask_for_map();
                     self.at(to, &node)
                 }
-                Trouble::Ask(to) => {
-                    match self.at(to, &node).map(|there| there.ask(&Asking(what))) {
-                        Some(Ok(answer)) => {
-                            pass.worked();
-                            return Ok(answer);
-                        }
-                        _ => None,
+                Trouble::Ask(to) => match self.at(to, &node) {
+                    Some(there) => {
+                        pass.worked();
+                        let answer = there.ask_ahead(what);
+                        return answer.map_err(|trouble| trouble.told(doing, &there.place));
                     }
-                }
+                    None => None,
+                },
                 Trouble::ReadOnly | Trouble::Broken(_) => {
                     self.ask_for_map();
                     self.node(doing, slot).ok().filter(|now| !Arc::ptr_eq(now, &node))

@@ -18,6 +18,8 @@ use std::time::Duration;
 use redis::{ClientTlsConfig, Pipeline, TlsCertificates, Value};
 
 use self::cluster::Cluster;
+#[cfg(test)]
+pub use self::cluster::slot_of;
 use self::gate::{Pass, Shut};
 pub use self::node::{Ask, Node, Place};
 use self::sentinel::Sentinels;

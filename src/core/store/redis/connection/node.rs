@@ -22,25 +22,29 @@ const IDLE_MAX: Duration = Duration::from_secs(60);
 pub trait Ask {
     /// What is brought back.
     type Answer;
-    /// Asks by this connection. Errors of the server that belong to one command of several are answers.
-    fn by(&self, connection: &mut Connection) -> Result<Self::Answer, RedisError>;
+    /// Asks by this connection; `asking` where a cluster says that the key is on its way there. Errors of
+    /// the server that belong to one command of several are answers.
+    fn by(&self, connection: &mut Connection, asking: bool) -> Result<Self::Answer, RedisError>;
 }
 
 /// One command.
 impl Ask for Cmd {
     type Answer = Value;
 
-    fn by(&self, connection: &mut Connection) -> Result<Value, RedisError> {
+    fn by(&self, connection: &mut Connection, asking: bool) -> Result<Value, RedisError> {
+        if asking {
+            redis::cmd("ASKING").exec(connection)?;
+        }
         self.query(connection)
     }
 }
 
-/// Several commands at once; each has an answer of its own, which may be an error.
+/// Several commands at once, whatever their keys are; each has an answer of its own, which may be an error.
 impl Ask for Pipeline {
     type Answer = Vec<Value>;
 
     /// Gives up at the first answer that does not come: the client's own way waits for each.
-    fn by(&self, connection: &mut Connection) -> Result<Vec<Value>, RedisError> {
+    fn by(&self, connection: &mut Connection, _: bool) -> Result<Vec<Value>, RedisError> {
         connection.send_packed_command(&self.get_packed_pipeline())?;
         (0..self.len()).map(|_| connection.recv_response()).collect()
     }
@@ -50,25 +54,13 @@ impl Ask for Pipeline {
 impl Ask for Run<'_> {
     type Answer = Value;
 
-    fn by(&self, connection: &mut Connection) -> Result<Value, RedisError> {
-        match self.by_name().query(connection) {
+    fn by(&self, connection: &mut Connection, asking: bool) -> Result<Value, RedisError> {
+        match self.by_name().by(connection, asking) {
             Err(error) if matches!(Trouble::of(&error), Trouble::NoScript) => {
-                self.whole().query(connection)
+                self.whole().by(connection, asking)
             }
             answered => answered,
         }
-    }
-}
-
-/// What a command is asked behind, where a cluster says that its key is on the way.
-pub struct Asking<'a, A>(pub &'a A);
-
-impl<A: Ask> Ask for Asking<'_, A> {
-    type Answer = A::Answer;
-
-    fn by(&self, connection: &mut Connection) -> Result<A::Answer, RedisError> {
-        redis::cmd("ASKING").exec(connection)?;
-        self.0.by(connection)
     }
 }
 
@@ -131,8 +123,20 @@ impl Node {
     /// Asks it. A connection that was closed while nobody used it is replaced, once: what is asked has
     /// to be such that it may be asked twice.
     pub fn ask<A: Ask>(&self, what: &A) -> Result<A::Answer, Trouble> {
+        self.ask_with(what, false)
+    }
+
+    /// The same for a key that is on its way here, by what another server of the cluster says.
+    pub fn ask_ahead<A: Ask>(&self, what: &A) -> Result<A::Answer, Trouble> {
+        self.ask_with(what, true)
+    }
+
+    fn ask_with<A: Ask>(&self, what: &A, asking: bool) -> Result<A::Answer, Trouble> {
+        let ask_by = |connection: &mut Connection| {
+            what.by(connection, asking).map_err(|error| Trouble::of(&error))
+        };
         if let Some(mut connection) = self.take_idle() {
-            match self.ask_by(&mut connection, what) {
+            match ask_by(&mut connection) {
                 Ok(answer) => {
                     self.put_back(connection);
                     return Ok(answer);
@@ -143,7 +147,7 @@ impl Node {
             }
         }
         let mut connection = self.connect()?;
-        match self.ask_by(&mut connection, what) {
+        match ask_by(&mut connection) {
             Ok(answer) => {
                 self.put_back(connection);
                 Ok(answer)
@@ -156,10 +160,6 @@ impl Node {
     pub fn forget(&self) {
         let closed = std::mem::take(&mut *self.idle());
         drop(closed);
-    }
-
-    fn ask_by<A: Ask>(&self, connection: &mut Connection, what: &A) -> Result<A::Answer, Trouble> {
-        what.by(connection).map_err(|error| Trouble::of(&error))
     }
 
     /// Keeps the connection if the server has answered, so that nothing of an answer can still come.

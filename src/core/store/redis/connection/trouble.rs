@@ -135,7 +135,7 @@ fn refusal(said: &str) -> StoreError {
     }
     let text = if said.contains("non deterministic") {
         "Redis 5 or later is needed".to_owned()
-    } else if said.contains("NOAUTH") {
+    } else if said.contains("Authentication required") {
         format!("it wants a password, and SessionStore names none ({said})")
     } else {
         said.to_owned()
