@@ -58,10 +58,11 @@ bench: build ## Measure: requests per second and CPU per request
 	@tests/bench/run
 
 # Root often has no cargo: what was built before is installed as it is.
-install: ## Install module, header and configuration where apxs says; DESTDIR is honoured
+install: ## Install module, headers and configuration where apxs says; DESTDIR is honoured
 	@test -e $(MODULE) || { echo 'make build comes first'; exit 1; }
 	install -D -m 644 $(MODULE) '$(DESTDIR)$(LIBEXECDIR)/mod_session_store.so'
 	install -D -m 644 c_shim/mod_session_store.h '$(DESTDIR)$(INCLUDEDIR)/mod_session_store.h'
+	install -D -m 644 c_shim/session_store_provider.h '$(DESTDIR)$(INCLUDEDIR)/session_store_provider.h'
 	@if [ -d /etc/apache2/mods-available ]; then \
 		$(MAKE) --no-print-directory install-debian; \
 	else \
@@ -88,7 +89,7 @@ uninstall: ## Remove what install installed; sessions and an edited configuratio
 	@test ! -e '$(DESTDIR)$(SYSCONFDIR)/mods-enabled/session_store.load' \
 		|| { echo 'httpd would not start without the module: a2dismod session_store comes first'; exit 1; }
 	rm -f '$(DESTDIR)$(LIBEXECDIR)/mod_session_store.so'
-	rm -f '$(DESTDIR)$(INCLUDEDIR)/mod_session_store.h'
+	rm -f '$(DESTDIR)$(INCLUDEDIR)/mod_session_store.h' '$(DESTDIR)$(INCLUDEDIR)/session_store_provider.h'
 	rm -f '$(DESTDIR)$(SYSCONFDIR)/mods-available/session_store.load'
 	rm -f '$(DESTDIR)$(SYSCONFDIR)/mods-available/session_store.conf.new'
 	@conf='$(DESTDIR)$(SYSCONFDIR)/mods-available/session_store.conf'; \

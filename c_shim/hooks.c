@@ -15,8 +15,9 @@ void shim_register_hooks(void)
                                           NULL };
 
     ap_hook_pre_config(mss_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
+    /* Behind the MPM, which finds out here how many children it may have. */
     ap_hook_check_config(mss_check_config, NULL, NULL,
-                         APR_HOOK_MIDDLE);
+                         APR_HOOK_LAST);
     ap_hook_post_config(mss_post_config, NULL, NULL,
                         APR_HOOK_MIDDLE);
     ap_hook_child_init(mss_child_init, NULL, NULL, APR_HOOK_MIDDLE);
@@ -26,6 +27,9 @@ void shim_register_hooks(void)
                                 APR_HOOK_MIDDLE);
     /* First of all: it runs the other handlers inside itself. */
     ap_hook_handler(mss_handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    ap_hook_check_authn(mss_check_authn, NULL, NULL, APR_HOOK_MIDDLE,
+                        AP_AUTH_INTERNAL_PER_CONF);
+    ap_hook_expr_lookup(mss_expr_lookup, NULL, NULL, APR_HOOK_MIDDLE);
     /* First of all: what other modules ask while they log is too late. */
     ap_hook_log_transaction(mss_log_transaction, NULL, NULL,
                             APR_HOOK_REALLY_FIRST);

@@ -75,8 +75,8 @@
  *
  * The functions that need the session's data take it for this request, so that
  * others who write it wait (SessionLocking request): all but
- * session_store_version(), _open() for reading, _exists() and _id(). Where only
- * a look is wanted, call session_store_open() with SESSION_STORE_READ first.
+ * session_store_version(), _open() for reading, _exists(), _id() and _peek().
+ * Where only a look is wanted, call session_store_open() with SESSION_STORE_READ first.
  *
  * ## Optional functions and symbols
  * Each function is there twice. As an APR optional function, to be looked up in
@@ -85,6 +85,10 @@
  * they load without it, and in any order. As a symbol of mod_session_store.so
  * it is for callers who look it up with dlsym(); a module that refers to the
  * symbol itself fails to load unless mod_session_store is loaded first.
+ *
+ * ## Own stores
+ * A module that keeps sessions somewhere else registers a provider:
+ * session_store_provider.h, which this header includes.
  */
 
 #ifndef MOD_SESSION_STORE_H
@@ -95,6 +99,7 @@
 #include "apr_tables.h"
 #include "apr_time.h"
 #include "httpd.h"
+#include "session_store_provider.h"
 
 /** The version this header describes; see session_store_version(). */
 #define SESSION_STORE_VERSION 1
@@ -106,6 +111,9 @@
 
 /** The longest key, in bytes. */
 #define SESSION_STORE_KEY_MAX 128
+
+/** Most form tokens of a session that are open at a time. */
+#define SESSION_STORE_FORM_TOKENS_MAX 16
 
 #ifdef __cplusplus
 extern "C" {
@@ -429,6 +437,49 @@ APR_DECLARE_OPTIONAL_FN(apr_status_t, session_store_trylock, (request_rec *r));
  */
 apr_status_t session_store_unlock(request_rec *r);
 APR_DECLARE_OPTIONAL_FN(apr_status_t, session_store_unlock, (request_rec *r));
+
+/**
+ * A value of another session of this place's SessionScope, as it is stored now.
+ * Nobody waits and no visit is recorded; the session of the request is not
+ * opened.
+ * @param r a request of the tree
+ * @param id the other session's id, in the form that session_store_id() gives
+ * @param key the key
+ * @param value receives the value
+ * @return APR_NOTFOUND if there is no such session or no such key in it;
+ *         APR_EINVAL also if id is none, or not signed by this server, or the
+ *         value has a NUL in it; never APR_TIMEUP or APR_EACCES
+ */
+apr_status_t session_store_peek(request_rec *r, const char *id,
+                                const char *key, const char **value);
+APR_DECLARE_OPTIONAL_FN(apr_status_t, session_store_peek,
+                        (request_rec *r, const char *id, const char *key,
+                         const char **value));
+
+/**
+ * Makes a token for a form: who answers the form gives it back, and
+ * session_store_form_token_check() says whether it is one of this session. It is
+ * good once. SESSION_STORE_FORM_TOKENS_MAX are open at a time, the oldest goes;
+ * a change of the user closes all. A session exists from the first token on.
+ * @param r a request of the tree
+ * @param token receives 22 characters that need no quoting anywhere
+ */
+apr_status_t session_store_form_token_new(request_rec *r, const char **token);
+APR_DECLARE_OPTIONAL_FN(apr_status_t, session_store_form_token_new,
+                        (request_rec *r, const char **token));
+
+/**
+ * Whether a text is an open form token of the session, and closes it. Under
+ * SessionLocking request an answer that fails leaves it open; else it is closed
+ * at once, so that of two requests with one token only one is told yes.
+ * @param r a request of the tree
+ * @param token what the client sent, whatever it is
+ * @param valid receives 1, or 0
+ */
+apr_status_t session_store_form_token_check(request_rec *r, const char *token,
+                                            int *valid);
+APR_DECLARE_OPTIONAL_FN(apr_status_t, session_store_form_token_check,
+                        (request_rec *r, const char *token, int *valid));
 
 #ifdef __cplusplus
 }

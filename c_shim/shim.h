@@ -6,6 +6,7 @@
 #include "httpd.h"
 #include "http_config.h"
 #include "util_filter.h"
+#include "ap_expr.h"
 
 /* Levels and a text that holds no percent sign of the caller's: it is never
  * used as a format. The error log shows the module's name and can be tuned by
@@ -36,6 +37,8 @@ void mss_child_init(apr_pool_t *, server_rec *);
 void mss_insert_filter(request_rec *);
 int mss_handler(request_rec *);
 int mss_log_transaction(request_rec *);
+int mss_check_authn(request_rec *);
+int mss_expr_lookup(ap_expr_lookup_parms *);
 apr_status_t mss_filter(ap_filter_t *, apr_bucket_brigade *);
 
 #endif

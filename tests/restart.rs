@@ -5,12 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
-
 use crate::mpm_tests;
 use crate::steps::{Kept, Signals, answer, ask, count, probed, run, sessions, visitor};
 use crate::support::inspect::{self, Holdings};
-use crate::support::{Builder, Client, Mpm, Server, wait_value};
+use crate::support::{Builder, Client, Mpm, Server, kill, wait_value};
 
 const SOON: Duration = Duration::from_secs(2);
 
@@ -41,7 +39,7 @@ mpm_tests!(
     a_hard_restart_keeps_sessions,
 );
 
-fn a_session_is_counted_exactly_across_graceful_restarts_under_load(mpm: Mpm) {
+pub fn a_session_is_counted_exactly_across_graceful_restarts_under_load(mpm: Mpm) {
     let server = sessions().mpm(mpm).ready_for(8).start();
     let mut client = visitor(&server);
     let added = under_load(&client, || {
@@ -75,8 +73,7 @@ fn a_request_of_the_old_generation_holds_its_session_against_the_new_one(mpm: Mp
 
     let mut heir = doomed.open(&ask("incr:n"));
     assert!(!heir.stirs(Duration::from_millis(200)));
-    let pid = i32::try_from(killed.pid).ok().and_then(Pid::from_raw).expect("a pid");
-    kill_process(pid, Signal::KILL).expect("killing a child of the old generation");
+    kill(killed.pid);
     let start = Instant::now();
     assert_eq!(answer(heir).expect(200).text(), "incr=SUCCESS 2\n");
     assert!(start.elapsed() < SOON, "{:?}", start.elapsed());

@@ -1,7 +1,6 @@
 //! What tests of sessions have in common: servers with the probe in them, and handlers that stop where
 //! a test wants them to.
 
-use std::cell::Cell;
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -30,27 +29,9 @@ pub fn probed() -> Builder {
     Server::builder().load("probe_module", apxs::probe("mod_probe")).conf(PLACES)
 }
 
-thread_local! {
-    static MECHANISM: Cell<Option<&'static str>> = const { Cell::new(None) };
-}
-
-/// Runs a test whose servers, made by [`sessions`], lock by `mechanism`.
-pub fn with_mechanism(mechanism: &'static str, test: impl FnOnce()) {
-    MECHANISM.set(Some(mechanism));
-    test();
-    MECHANISM.set(None);
-}
-
 /// A server with the probe and sessions everywhere.
 pub fn sessions() -> Builder {
-    let builder = probed().sessions();
-    match MECHANISM.get() {
-        None => builder,
-        Some(mechanism) => {
-            let path = if matches!(mechanism, "fcntl" | "flock") { ":${ROOT}/run" } else { "" };
-            builder.conf(&format!("Mutex {mechanism}{path} session-store\nSessionLocks 20"))
-        }
-    }
+    probed().sessions()
 }
 
 /// Adds scripts in Lua, one of them `/add.lua`: it adds one to the note of the key `n`.

@@ -12,10 +12,14 @@
 //! - **Forks.** The parent has no threads; children inherit what it mapped shared.
 
 pub mod guard;
+pub mod language;
 pub mod log;
 pub mod mutex;
 pub mod pool;
+pub mod provider;
 pub mod request;
 pub mod server;
+pub mod socache;
+pub mod status;
 pub mod sys;
 pub mod table;

@@ -1,6 +1,7 @@
 //! APR pools: memory that is freed as a whole.
 
 use std::ffi::{CString, c_char, c_void};
+use std::ptr::null_mut;
 
 use super::sys;
 
@@ -63,6 +64,42 @@ impl Pool {
                 Some(sys::apr_pool_cleanup_null),
             );
         }
+    }
+}
+
+/// A pool for one call, of this thread alone.
+pub struct Scratch(*mut sys::apr_pool_t);
+
+impl Scratch {
+    /// A new one.
+    ///
+    /// # Errors
+    /// APR's status.
+    pub fn new() -> Result<Scratch, i32> {
+        let mut pool = null_mut();
+        // SAFETY: a child of APR's global pool, whose lists and memory have a mutex.
+        match unsafe { sys::apr_pool_create_ex(&mut pool, null_mut(), None, null_mut()) } {
+            0 => Ok(Scratch(pool)),
+            status => Err(status),
+        }
+    }
+
+    /// The pool for a C function.
+    pub fn as_ptr(&self) -> *mut sys::apr_pool_t {
+        self.0
+    }
+
+    /// A pool that is never cleared, for what lives as long as a child: children end without cleanups of
+    /// ours, since other threads may still be at work then.
+    pub fn for_ever(self) -> Pool {
+        Pool(std::mem::ManuallyDrop::new(self).0)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // SAFETY: made by `new`, and nobody else destroys it.
+        unsafe { sys::apr_pool_destroy(self.0) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! A request as handlers see it.
 
-use std::ffi::{CStr, c_void};
+use std::ffi::{CStr, c_char, c_void};
 use std::marker::PhantomData;
 
 use super::pool::Pool;
@@ -130,6 +130,28 @@ impl<'r> Request<'r> {
         let scheme = unsafe { sys::shim_scheme(self.raw) };
         // SAFETY: as above.
         unsafe { bytes_of(scheme) == Some(b"https") }
+    }
+
+    /// `AuthType` of its place.
+    pub fn auth_type(self) -> Option<&'r [u8]> {
+        // SAFETY: a live record; the answer lives with the configuration.
+        let name = unsafe { sys::ap_auth_type(self.raw) };
+        // SAFETY: as above.
+        unsafe { bytes_of(name) }
+    }
+
+    /// Who was let in.
+    pub fn user(self) -> Option<&'r [u8]> {
+        // SAFETY: a string of a live record.
+        unsafe { bytes_of(self.record().user) }
+    }
+
+    /// Says who was let in, and by what; `user` lives in the record's pool.
+    pub fn set_user(self, user: *const c_char, by: &'static CStr) {
+        // SAFETY: a live record in the thread that works on it.
+        unsafe { (*self.raw).user = user.cast_mut() };
+        // SAFETY: as above; the name lives for ever.
+        unsafe { (*self.raw).ap_auth_type = by.as_ptr().cast_mut() };
     }
 
     /// The server or virtual host.

@@ -28,7 +28,12 @@ fn state(query: u32) -> i32 {
 
 /// How many requests the server can work on at a time.
 pub fn workers() -> u32 {
-    ask_mpm(sys::AP_MPMQ_MAX_DAEMONS).saturating_mul(threads())
+    processes().saturating_mul(threads())
+}
+
+/// How many children the server may have at a time.
+pub fn processes() -> u32 {
+    ask_mpm(sys::AP_MPMQ_MAX_DAEMONS)
 }
 
 /// How many requests one child can work on at a time.
@@ -66,6 +71,26 @@ pub fn below_root(path: &str) -> Result<String, String> {
     let root = std::str::from_utf8(root.unwrap_or_default())
         .map_err(|_| "ServerRoot is not UTF-8".to_owned())?;
     Ok(format!("{}/{path}", root.trim_end_matches('/')))
+}
+
+/// The path of a file in the directory of `DefaultRuntimeDir`.
+pub fn in_runtime_dir(name: &CStr) -> Result<String, String> {
+    let mut pool = std::ptr::null_mut();
+    // SAFETY: a pool of its own, of the default allocator, that no other knows of.
+    let made = unsafe {
+        sys::apr_pool_create_ex(&mut pool, std::ptr::null_mut(), None, std::ptr::null_mut())
+    };
+    if made != 0 || pool.is_null() {
+        return Err(format!("making a pool: status {made}"));
+    }
+    // SAFETY: a live pool and a string; the result lives as long as the pool.
+    let path = unsafe { sys::ap_runtime_dir_relative(pool, name.as_ptr()) };
+    // SAFETY: as above.
+    let path = unsafe { bytes_of(path) }.map(<[u8]>::to_vec);
+    // SAFETY: nothing refers to the pool any more.
+    unsafe { sys::apr_pool_destroy(pool) };
+    let path = path.and_then(|path| String::from_utf8(path).ok());
+    path.ok_or_else(|| "DefaultRuntimeDir is no path in UTF-8".to_owned())
 }
 
 /// The pool that lives as long as the parent.

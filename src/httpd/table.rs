@@ -86,6 +86,16 @@ impl<'r> Table<'r> {
         self.iter().filter_map(wanted)
     }
 
+    /// What the table holds by address: it differs as soon as something was added, removed or replaced.
+    /// A pool gives no address out twice while it lives.
+    pub fn mark(self) -> Mark {
+        let mix = |sum: usize, entry: &sys::apr_table_entry_t| {
+            sum.rotate_left(9) ^ entry.key as usize ^ (entry.val as usize).rotate_left(4)
+        };
+        let entries = self.entries();
+        Mark { count: entries.len(), sum: entries.iter().fold(0, mix) }
+    }
+
     fn entries(self) -> &'r [sys::apr_table_entry_t] {
         let array = self.array();
         if array.nelts <= 0 || array.elts.is_null() {
@@ -107,6 +117,13 @@ impl<'r> Table<'r> {
         // SAFETY: the pool of a live table lives.
         unsafe { Pool::from_raw(self.array().pool) }
     }
+}
+
+/// See [`Table::mark`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    count: usize,
+    sum: usize,
 }
 
 /// The bytes of a C string, none for null.

@@ -3,8 +3,9 @@
 use std::ffi::c_int;
 
 use super::filter::Verdict;
-use super::{filter, handler, lifecycle, report, tree};
+use super::{filter, handler, language, lifecycle, report, tree};
 use crate::httpd::guard::guarded;
+use crate::httpd::language::Lookup;
 use crate::httpd::log::Level;
 use crate::httpd::request::Request;
 use crate::httpd::sys;
@@ -67,6 +68,10 @@ pub unsafe extern "C" fn mss_insert_filter(record: *mut sys::request_rec) {
 pub unsafe extern "C" fn mss_handler(record: *mut sys::request_rec) -> c_int {
     // SAFETY: as above.
     let Some(request) = (unsafe { Request::from_raw(record) }) else { return sys::DECLINED };
+    #[cfg(debug_assertions)]
+    if let Some(status) = guarded(|| super::suite::answer(request), || Some(FAILED)) {
+        return status;
+    }
     guarded(
         || handler::handle(request),
         || {
@@ -138,6 +143,28 @@ pub unsafe extern "C" fn mss_log_transaction(record: *mut sys::request_rec) -> c
         guarded(|| tree::close(request), || ());
     }
     OK
+}
+
+/// Who a request's user is.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mss_check_authn(record: *mut sys::request_rec) -> c_int {
+    // SAFETY: httpd's record, in the thread that works on it.
+    let Some(request) = (unsafe { Request::from_raw(record) }) else { return sys::DECLINED };
+    guarded(
+        || language::check_authn(request),
+        || {
+            panicked(request);
+            FAILED
+        },
+    )
+}
+
+/// What a word in an expression means.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mss_expr_lookup(parms: *mut sys::ap_expr_lookup_parms) -> c_int {
+    // SAFETY: the parser's question, during the call.
+    let Some(question) = (unsafe { Lookup::from_raw(parms) }) else { return sys::DECLINED };
+    guarded(|| language::look_up_expression(question), || sys::DECLINED)
 }
 
 /// Logs that a panic was caught and ends the request's sessions: nobody can tell what state they are in,

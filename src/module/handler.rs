@@ -5,6 +5,7 @@
 //! away by tunnels and nph scripts, and cleanups run on other threads.
 
 use super::config::place_of;
+use super::language;
 use super::notes;
 use super::report;
 use super::tree::{self, Failure, Slot, Tree};
@@ -64,6 +65,9 @@ fn before(request: Request<'_>, slot: &Slot, engine: bool) -> Result<(), Failure
     }
     if engine && place_of(request).notes() {
         notes::offer(request, slot)?;
+        if slot.authenticated.get() {
+            language::confirm(request)?;
+        }
     }
     Ok(())
 }

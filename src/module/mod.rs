@@ -8,11 +8,14 @@ mod config;
 mod entry;
 mod filter;
 mod handler;
+mod language;
 mod lifecycle;
 mod notes;
 mod process;
 mod report;
 mod stores;
+#[cfg(debug_assertions)]
+mod suite;
 mod tree;
 
 use std::ffi::c_int;

@@ -23,6 +23,7 @@ pub fn offer(request: Request<'_>, slot: &Slot) -> Result<(), Failure> {
             false => request.notes().set(name, value),
         }
     }
+    slot.offered_as.set(Some(request.notes().mark()));
     *slot.offer.borrow_mut() = Some(made);
     if let Some(anchor) = tree::slot(request.anchor()) {
         anchor.tree.borrow_mut().offered.push(request.as_ptr());
@@ -31,7 +32,9 @@ pub fn offer(request: Request<'_>, slot: &Slot) -> Result<(), Failure> {
 }
 
 fn of(session: &mut Session, services: &Services<'_>) -> Offer {
-    let id = if session.is_new() { None } else { session.wire_id(services).ok() };
+    // Who has a cookie need not be told an id that is kept only if something is stored.
+    let told = !session.is_new() || session.rules().place.id_sources().beside_cookie();
+    let id = if told { session.wire_id(services).ok() } else { None };
     Offer::of(session, id, services.clock)
 }
 
@@ -68,9 +71,13 @@ pub fn look(request: Request<'_>) -> Result<Applied, Failure> {
     let Some(slot) = tree::slot(request) else { return Ok(Applied::default()) };
     let look = match &*slot.offer.borrow() {
         None => return Ok(Applied::default()),
+        Some(_) if slot.offered_as.get() == Some(request.notes().mark()) => {
+            return Ok(Applied::default());
+        }
         Some(offer) => Look::at(offer, request.notes().iter()),
     };
     if look.is_empty() {
+        slot.offered_as.set(Some(request.notes().mark()));
         return Ok(Applied::default());
     }
     let outcome = tree::with(request, |session, services| {
@@ -103,6 +110,7 @@ fn replace(request: Request<'_>, slot: &Slot, now: Offer) {
         request.notes().unset(&name);
     }
     write(request, &now);
+    slot.offered_as.set(Some(request.notes().mark()));
     *slot.offer.borrow_mut() = Some(now);
 }
 
@@ -133,6 +141,9 @@ fn refresh(request: Request<'_>, pending: Pending) {
     };
     let changed = if pending == Pending::Stay { changes(request, slot) } else { Vec::new() };
     replace(request, slot, now);
+    if !changed.is_empty() {
+        slot.offered_as.set(None);
+    }
     for (name, value) in changed {
         match value {
             Some(value) => request.notes().set(&name, &value),
@@ -163,6 +174,7 @@ pub fn write_through(request: Request<'_>, key: &str, value: Option<&[u8]>) {
     let name = format!("{VALUE_PREFIX}{key}");
     for record in offered(request) {
         let Some(slot) = tree::slot(record) else { continue };
+        slot.offered_as.set(None);
         if let Some(offer) = slot.offer.borrow_mut().as_mut() {
             offer.set(&name, value);
         }

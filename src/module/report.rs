@@ -63,6 +63,10 @@ pub fn failure(request: Request<'_>, doing: &str, failure: &Failure) {
         Failure::Off | Failure::Phase => return,
         // Logged once a minute, by a notice of the session's.
         Failure::Session(SessionError::Lease(_)) => return,
+        Failure::UserChanged => (
+            Level::Notice,
+            "the session that let the user in has ended or is another user's now".to_owned(),
+        ),
         Failure::NoProcess => {
             (Level::Error, "the module could not be set up in this child".to_owned())
         }
@@ -96,6 +100,7 @@ pub fn status(failure: &Failure) -> u16 {
         Failure::Session(SessionError::Store(StoreError::Corrupt)) => internal,
         Failure::Session(SessionError::Lease(_) | SessionError::Store(_)) => unavailable,
         Failure::NoProcess => unavailable,
+        Failure::UserChanged => sys::HTTP_FORBIDDEN as u16,
         _ => internal,
     }
 }

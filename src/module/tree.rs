@@ -16,6 +16,7 @@ use crate::core::session::rules::{Rules, Surroundings};
 use crate::core::session::{Services, Session, SessionError};
 use crate::httpd::request::Request;
 use crate::httpd::sys;
+use crate::httpd::table::Mark;
 
 /// Most sessions of one request tree: more places with different scopes than that are a mistake.
 const SESSIONS_MAX: usize = 8;
@@ -29,6 +30,8 @@ pub enum Failure {
     Phase,
     /// The child could not be set up; it has been logged.
     NoProcess,
+    /// The session that let the request's user in is another one's now.
+    UserChanged,
     /// This many notes say what no session can do.
     Notes(usize),
     /// The session says no.
@@ -52,12 +55,16 @@ pub struct Slot {
     pub named: Cell<bool>,
     /// Our filter was put into the record's chain.
     pub filtered: Cell<bool>,
+    /// `AuthType Session` has let the record's user in.
+    pub authenticated: Cell<bool>,
     /// The request is over, or a fault ended its sessions.
     pub closed: Cell<bool>,
     /// A caller has opened the session for reading and not yet for writing: with a tree's first record.
     pub looking: Cell<bool>,
     /// The notes its handler was offered.
     pub offer: RefCell<Option<Offer>>,
+    /// The table of notes as it was when nothing in it differed from the offer.
+    pub offered_as: Cell<Option<Mark>>,
     /// The sessions of the tree: with its first record only.
     pub tree: RefCell<Tree>,
 }
@@ -82,6 +89,14 @@ struct Identity {
     scope: Arc<str>,
     name: Arc<str>,
     sources: Sources,
+}
+
+impl Identity {
+    fn is(&self, scope: &str, place: &Place) -> bool {
+        *self.scope == *scope
+            && *self.name == *place.id_name()
+            && self.sources == *place.id_sources()
+    }
 }
 
 /// In the place of a slot once the request is over: nothing is opened any more.
@@ -149,13 +164,20 @@ pub fn close(request: Request<'_>) {
         Some(slot) => {
             slot.closed.set(true);
             if let Ok(mut tree) = slot.tree.try_borrow_mut() {
-                let head_sent = tree.head_sent;
-                std::mem::take(&mut *tree).release();
-                tree.head_sent = head_sent;
+                tree.release();
             }
         }
         None => mark_over(anchor),
     }
+}
+
+/// Shows the session of the request's place as the request saw it last, if it did; nothing is read.
+pub fn seen<T>(request: Request<'_>, body: impl FnOnce(&Session) -> T) -> Option<T> {
+    let tree = slot(request.anchor())?.tree.try_borrow().ok()?;
+    let place = place_of(request);
+    let scope = scope_of(request, place);
+    let (_, session) = tree.sessions.iter().find(|(identity, _)| identity.is(&scope, place))?;
+    Some(body(session))
 }
 
 /// From now on the record has no session.
@@ -180,7 +202,10 @@ impl Tree {
         self.sessions.is_empty()
     }
 
-    fn release(mut self) {
+    fn release(&mut self) {
+        if self.is_empty() {
+            return;
+        }
         if let Some(Ok(services)) = process::get().map(Process::services) {
             self.sessions().for_each(|session| session.release(&services));
         }
@@ -189,11 +214,7 @@ impl Tree {
     fn session(&mut self, request: Request<'_>, process: &Process) -> Option<&mut Session> {
         let place = place_of(request);
         let scope = scope_of(request, place);
-        let known = self.sessions.iter().position(|(identity, _)| {
-            *identity.scope == *scope
-                && *identity.name == *place.id_name()
-                && identity.sources == *place.id_sources()
-        });
+        let known = self.sessions.iter().position(|(identity, _)| identity.is(&scope, place));
         let at = match known {
             Some(at) => at,
             None if self.sessions.len() == SESSIONS_MAX => return None,
@@ -275,8 +296,9 @@ pub fn offer_nothing(request: Request<'_>) -> Result<bool, Failure> {
     let process = process::get().ok_or(Failure::NoProcess)?;
     let slot = slot_or_make(request.anchor()).ok_or(Failure::Phase)?;
     let mut tree = slot.tree.try_borrow_mut().map_err(|_| Failure::Phase)?;
-    let brought = || candidates(request, place_of(request), process);
-    let nothing = tree.is_empty() && brought().is_nothing();
+    let place = place_of(request);
+    let brought = || candidates(request, place, process);
+    let nothing = tree.is_empty() && !place.id_sources().beside_cookie() && brought().is_nothing();
     tree.told_nothing |= nothing;
     Ok(nothing)
 }

@@ -32,9 +32,8 @@ fn no_function_follows_a_null() {
             let wanted: &[&str] = match function {
                 "version" => &["null=SUCCESS", "nullargs=SUCCESS"],
                 // Nothing in them can be null but the request.
-                "open" | "save" | "reload" | "revert" | "set_timeout" => {
-                    &["null=EINVAL", "nullargs=SUCCESS"]
-                }
+                "open" | "save" | "reload" | "revert" | "set_timeout" | "lock" | "trylock"
+                | "unlock" => &["null=EINVAL", "nullargs=SUCCESS"],
                 "delete" | "invalidate" | "regenerate" => &["null=EINVAL", "nullargs=NOTFOUND"],
                 // No user: a log-out.
                 "set_user" => &["null=EINVAL", "nullargs=SUCCESS"],

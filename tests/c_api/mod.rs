@@ -1,6 +1,7 @@
 //! The C interface, called by a module that knows nothing but its header.
 
 mod calling;
+mod forms;
 mod meaning;
 mod taking;
 
@@ -12,7 +13,7 @@ use crate::support::{Client, Request, Server, Wire, apxs, wait_for};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Every function of the header.
-const FUNCTIONS: [&str; 23] = [
+const FUNCTIONS: [&str; 30] = [
     "version",
     "open",
     "get",
@@ -36,11 +37,19 @@ const FUNCTIONS: [&str; 23] = [
     "delete",
     "invalidate",
     "regenerate",
+    "add",
+    "lock",
+    "trylock",
+    "unlock",
+    "peek",
+    "form_token_new",
+    "form_token_check",
 ];
 
 /// Each function once, with arguments it likes, on a session that has `a`.
 const EACH: &str = "version;open:write;get:a;set:b=2;get_bytes:b;set_bytes:c=%00;keys;is_new;exists;\
-                    reason;timeout;set_timeout:60000000;user;save;reload;revert;regenerate";
+                    reason;timeout;set_timeout:60000000;user;save;reload;revert;regenerate;add:n=1;lock;unlock;\
+                    trylock;unlock";
 
 /// The results of a list, one for each operation, values left out.
 fn results(lines: &str) -> Vec<&str> {

@@ -9,4 +9,4 @@ mod errors;
 mod failures;
 mod inner;
 mod panics;
-mod streams;
+pub mod streams;

@@ -12,6 +12,8 @@ const AT_ONCE: Duration = Duration::from_secs(2);
 mpm_tests!(
     a_streamed_answer_is_committed_at_its_head_and_when_its_handler_returns,
     a_client_that_leaves_loses_nothing_and_holds_nothing,
+    a_client_that_leaves_before_the_head_loses_nothing,
+    a_slow_upload_that_nobody_reads_keeps_no_session,
 );
 
 fn a_streamed_answer_is_committed_at_its_head_and_when_its_handler_returns(mpm: Mpm) {
@@ -44,7 +46,7 @@ fn a_streamed_answer_is_committed_at_its_head_and_when_its_handler_returns(mpm: 
     assert_eq!(records(&server), 2);
 }
 
-fn a_client_that_leaves_loses_nothing_and_holds_nothing(mpm: Mpm) {
+pub fn a_client_that_leaves_loses_nothing_and_holds_nothing(mpm: Mpm) {
     let server = probed().mpm(mpm).start();
     for place in ["/p", "/c"] {
         let target = format!("{place}?set:a=1;write:200000000;set:b=2");
@@ -146,9 +148,8 @@ fn an_id_made_at_the_head_is_regenerated_in_the_same_answer() {
     assert_eq!(records(&server), 2);
 }
 
-#[test]
-fn a_client_that_leaves_before_the_head_loses_nothing() {
-    let server = probed().start();
+pub fn a_client_that_leaves_before_the_head_loses_nothing(mpm: Mpm) {
+    let server = probed().mpm(mpm).ready_for(4).start();
     let gate = Gate::of(&server);
     for place in ["/p", "/c"] {
         let mut visitor = server.client();
@@ -171,9 +172,8 @@ fn a_client_that_leaves_before_the_head_loses_nothing() {
     }
 }
 
-#[test]
-fn a_slow_upload_that_nobody_reads_keeps_no_session() {
-    let server = probed().start();
+pub fn a_slow_upload_that_nobody_reads_keeps_no_session(mpm: Mpm) {
+    let server = probed().mpm(mpm).ready_for(4).start();
     for place in ["/p", "/c"] {
         let mut visitor = server.client();
         ask(&mut visitor, "/p?set:n=1");

@@ -3,21 +3,14 @@
 
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
-
 use crate::mpm_tests;
 use crate::steps::{Kept, Signals, ask, count, run, sessions, visitor};
-use crate::support::{Mpm, Server};
+use crate::support::{Mpm, Server, kill};
 
 const SOON: Duration = Duration::from_secs(2);
 
 fn server(mpm: Mpm) -> Server {
     sessions().mpm(mpm).threads(8).ready_for(8).start_servers(4).start()
-}
-
-fn kill(pid: u32) {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a pid");
-    kill_process(pid, Signal::KILL).expect("killing a child of the server");
 }
 
 /// As long as the session is held, a waiter does not answer.

@@ -37,12 +37,12 @@ pub fn thirty_increments_at_once_lose_none_by_notes_and_by_functions(mpm: Mpm) {
     }
 }
 
-pub fn sixteen_sessions_are_held_side_by_side(mpm: Mpm) {
+fn sixteen_sessions_are_held_side_by_side(mpm: Mpm) {
     held_side_by_side(sessions().mpm(mpm));
 }
 
-fn sixteen_sessions_share_one_mutex_and_are_held_side_by_side(mpm: Mpm) {
-    held_side_by_side(sessions().mpm(mpm).conf("SessionLocks 1"));
+pub fn sixteen_sessions_share_one_mutex_and_are_held_side_by_side(mpm: Mpm) {
+    held_side_by_side(sessions().mpm(mpm).locks(1));
 }
 
 fn held_side_by_side(builder: Builder) {

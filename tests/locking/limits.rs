@@ -1,15 +1,18 @@
 //! How long requests wait, how many of them may, and how long one may let them.
 
+use std::thread;
 use std::time::Duration;
 
 use crate::mpm_tests;
 use crate::steps::{Signals, answer, ask, count, lines, run, sessions, visitor};
-use crate::support::{Builder, Client, Mpm, Request, Response, Server};
+use crate::support::{Builder, Client, Mpm, Request, Response, Server, parallel, wait_value};
 
 /// A place where the session is taken by the C interface alone: its handler sees the outcome.
 const PLAIN: &str = "<Location \"/plain\">\nSetHandler probe\nSessionNotes off\n</Location>";
 
 const AT_ONCE: Duration = Duration::from_millis(700);
+/// Longest time until sixty requests are refused or wait.
+const PATIENCE: Duration = Duration::from_secs(10);
 const REFUSED: &str = "a request was refused its session";
 
 fn server(mpm: Mpm, conf: &str) -> Server {
@@ -33,6 +36,7 @@ mpm_tests!(
     a_wait_ends_after_the_timeout_with_503_and_a_time_to_come_again,
     a_timeout_of_zero_does_not_wait,
     a_session_held_too_long_is_taken_over_and_the_late_one_merges,
+    of_sixty_requests_sixteen_wait_and_the_others_get_503_at_once,
 );
 
 pub fn a_wait_ends_after_the_timeout_with_503_and_a_time_to_come_again(mpm: Mpm) {
@@ -90,6 +94,34 @@ pub fn a_session_held_too_long_is_taken_over_and_the_late_one_merges(mpm: Mpm) {
     assert_eq!(run(&mut client, "get:late;get:next;get:n"), both);
     assert_eq!(server.log_count(overdue), 1);
     server.assert_no_secret(&[client.jar.get("session_store").expect("a cookie")]);
+}
+
+pub fn of_sixty_requests_sixteen_wait_and_the_others_get_503_at_once(mpm: Mpm) {
+    let server = sessions().mpm(mpm).threads(64).ready_for(72);
+    let server = server.conf("SessionLockWaiters 16 100%").start();
+    server.expect_log(REFUSED);
+    let signals = Signals::of(&server);
+    let mut client = visitor(&server);
+    let holder = signals.hold(&mut client, "incr:n", "held", "end");
+    let tab = client.clone();
+    let answers = thread::scope(|scope| {
+        let tabs = scope.spawn(|| parallel(60, |_| tab.clone().send(&ask("incr:n"))));
+        wait_value("refusals", PATIENCE, || server.answered(503), |count| *count == 44);
+        assert!(!tabs.is_finished(), "nobody waited");
+        signals.raise("end");
+        tabs.join().expect("the tabs")
+    });
+    answer(holder).expect(200);
+    let (served, surplus): (Vec<_>, Vec<_>) =
+        answers.into_iter().partition(|one| one.status == 200);
+    assert_eq!((served.len(), surplus.len()), (16, 44));
+    let mut sums: Vec<String> = served.iter().map(Response::text).collect();
+    sums.sort_by_key(|text| (text.len(), text.clone()));
+    assert_eq!(sums, (3..=18).map(|sum| format!("incr=SUCCESS {sum}\n")).collect::<Vec<_>>());
+    for one in surplus {
+        refused(one, Duration::ZERO, PATIENCE);
+    }
+    assert_eq!(count(&mut client), 18);
 }
 
 /// Waits until a request of `client` waits for its session: it does not answer.

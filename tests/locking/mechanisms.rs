@@ -38,11 +38,20 @@ fn process_shared_mutexes_work_and_the_log_says_which() {
     }
 }
 
-/// Semaphores are counted for the whole machine: one such test at a time.
-pub fn alone_with_semaphores() -> File {
+/// Semaphores are counted for the whole machine: who counts them is alone with them.
+fn alone_with_semaphores() -> File {
+    semaphores(FlockOperation::LockExclusive)
+}
+
+/// For who makes semaphores and counts none; beside others of the kind.
+pub fn with_semaphores() -> File {
+    semaphores(FlockOperation::LockShared)
+}
+
+fn semaphores(how: FlockOperation) -> File {
     let path = std::env::temp_dir().join("session_store-semaphores");
     let lock = File::create(path).expect("opening the lock on semaphores");
-    flock(&lock, FlockOperation::LockExclusive).expect("locking");
+    flock(&lock, how).expect("locking");
     lock
 }
 

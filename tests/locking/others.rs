@@ -10,6 +10,8 @@ use crate::support::{Builder, Client, Mpm, Request, Server, Wire};
 const PROMPT: Duration = Duration::from_millis(1500);
 /// More than sockets of a slow reader take.
 const LARGE: usize = 24 << 20;
+/// Bytes of an upload.
+const LENGTH: usize = 100_000;
 
 fn builder(mpm: Mpm) -> Builder {
     sessions().mpm(mpm).ready_for(8)
@@ -38,6 +40,7 @@ mpm_tests!(
     a_long_poll_of_a_backend_holds_no_session,
     a_page_that_unlocks_and_is_read_slowly_holds_no_session,
     a_script_that_unlocks_while_it_streams_lets_others_in,
+    a_slow_upload_holds_its_session_once_it_is_used_and_no_other,
 );
 
 pub fn a_download_that_is_read_slowly_holds_no_session(mpm: Mpm) {
@@ -137,6 +140,37 @@ pub fn a_script_that_unlocks_while_it_streams_lets_others_in(mpm: Mpm) {
     body.extend(stream.body(&head).expect("the rest"));
     assert_eq!(String::from_utf8_lossy(&body), "first\nlast\n");
     assert_eq!(run(&mut client, "get:n"), ["get=SUCCESS 3"]);
+}
+
+pub fn a_slow_upload_holds_its_session_once_it_is_used_and_no_other(mpm: Mpm) {
+    let plain = "<Location \"/plain\">\nSetHandler probe\nSessionNotes off\n</Location>";
+    let server = builder(mpm).locks(1).conf(plain).conf("SessionLockTimeout 0").start();
+    server.expect_log("a request was refused its session");
+    let signals = Signals::of(&server);
+    let (mut client, mut stranger) = (visitor(&server), visitor(&server));
+    let upload = |client: &mut Client, ops: &str, begun: &str| {
+        let mut upload = client.open(&Request::new("POST", ops).body_follows(LENGTH));
+        signals.wait(begun);
+        upload.send(b"a little");
+        upload
+    };
+    let rest = [b'x'; LENGTH - 8];
+
+    let ops = format!("/plain?{};body;incr:n", signals.give("unused"));
+    let mut unused = upload(&mut client, &ops, "unused");
+    is_free(&mut client, 2);
+    is_free(&mut stranger, 2);
+    unused.send(&rest);
+    let text = unused.response("POST").expect("an answer").expect(200).text();
+    assert!(text.ends_with("body=SUCCESS 100000\nincr=SUCCESS 3\n"), "{text}");
+
+    let ops = format!("/plain?incr:n;{};body", signals.give("used"));
+    let mut used = upload(&mut client, &ops, "used");
+    client.send(&ask("incr:n")).expect(503);
+    is_free(&mut stranger, 3);
+    used.send(&rest);
+    used.response("POST").expect("an answer").expect(200);
+    is_free(&mut client, 5);
 }
 
 #[test]

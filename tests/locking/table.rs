@@ -1,65 +1,75 @@
 //! The cases of locking on every MPM with every mutex mechanism of the platform that is allowed. Their
-//! tests stand beside this file, where they run with the default one.
+//! tests stand in the files named here, where they run with the default one.
 
-use super::{deaths, increments, limits, mechanisms, modes, others};
-use crate::steps::{sessions, with_mechanism};
-use crate::support::Mpm;
+use super::{commits, deaths, increments, limits, mechanisms, modes, nested, others};
+use crate::ends::streams;
+use crate::restart;
+use crate::steps::sessions;
+use crate::support::{MECHANISMS, Mpm, with_mechanism};
 
-fn everywhere(mechanism: &'static str, test: fn(Mpm)) {
-    for mpm in [Mpm::Prefork, Mpm::Worker, Mpm::Event] {
-        with_mechanism(mechanism, || test(mpm));
-    }
-}
-
-/// Makes of each case a test for each mechanism.
+/// Makes of each case a test for each mechanism, which runs on one MPM after the other.
 macro_rules! table {
-    ($($case:ident: $test:path;)+) => {$(
+    ($mpms:expr; $($case:ident: $test:path;)+) => {$(
         mod $case {
             use super::*;
 
+            fn on_each_mpm(mechanism: &'static str) {
+                for mpm in $mpms {
+                    with_mechanism(mechanism, || $test(mpm));
+                }
+            }
+
             #[test]
             fn pthread() {
-                everywhere("pthread", $test);
+                on_each_mpm("pthread");
             }
 
             #[test]
             fn sysvsem() {
-                let _alone = mechanisms::alone_with_semaphores();
-                everywhere("sysvsem", $test);
+                let _semaphores = mechanisms::with_semaphores();
+                on_each_mpm("sysvsem");
             }
 
             #[test]
             fn fcntl() {
-                everywhere("fcntl", $test);
+                on_each_mpm("fcntl");
             }
 
             #[test]
             fn flock() {
-                everywhere("flock", $test);
+                on_each_mpm("flock");
             }
         }
     )+};
 }
 
-table! {
+table! { Mpm::ALL;
     same_session_in_parallel: increments::thirty_increments_at_once_lose_none_by_notes_and_by_functions;
-    strangers: increments::sixteen_sessions_are_held_side_by_side;
+    strangers_on_one_slot: increments::sixteen_sessions_share_one_mutex_and_are_held_side_by_side;
+    nested_use: nested::handlers_redirects_includes_and_error_pages_share_what_their_request_holds;
     merged: modes::merging_requests_keep_each_others_keys;
     let_go_and_taken_again: modes::a_session_can_be_let_go_and_taken_again;
     holder_killed: deaths::a_session_of_a_killed_child_is_the_next_requests_within_two_seconds;
     holder_killed_with_a_waiter: deaths::a_waiter_gets_the_session_of_a_killed_child_within_two_seconds;
     waiter_killed: deaths::a_killed_waiter_is_passed_over;
+    killed_in_a_commit: commits::a_child_killed_in_a_commit_holds_up_nobody_and_leaves_a_whole_version;
     wait_ended: limits::a_wait_ends_after_the_timeout_with_503_and_a_time_to_come_again;
     no_wait: limits::a_timeout_of_zero_does_not_wait;
+    sixty_waiters: limits::of_sixty_requests_sixteen_wait_and_the_others_get_503_at_once;
     holder_past_its_deadline: limits::a_session_held_too_long_is_taken_over_and_the_late_one_merges;
+    client_gone: streams::a_client_that_leaves_loses_nothing_and_holds_nothing;
+    client_gone_before_the_head: streams::a_client_that_leaves_before_the_head_loses_nothing;
     slow_reader: others::a_download_that_is_read_slowly_holds_no_session;
+    slow_upload: others::a_slow_upload_holds_its_session_once_it_is_used_and_no_other;
+    slow_upload_that_nobody_reads: streams::a_slow_upload_that_nobody_reads_keeps_no_session;
     unlocked_early: others::a_script_that_unlocks_while_it_streams_lets_others_in;
+    restarts_under_load: restart::a_session_is_counted_exactly_across_graceful_restarts_under_load;
 }
 
 #[test]
 fn the_servers_of_the_table_lock_by_the_mechanism_of_their_column() {
-    let _alone = mechanisms::alone_with_semaphores();
-    for mechanism in ["pthread", "sysvsem", "fcntl", "flock"] {
+    let _semaphores = mechanisms::with_semaphores();
+    for mechanism in MECHANISMS {
         with_mechanism(mechanism, || {
             sessions().start().wait_for_log(&format!("20 session locks by {mechanism}"));
         });

@@ -38,9 +38,20 @@ pub fn probe(name: &str) -> PathBuf {
     static BUILT: OnceLock<Mutex<HashMap<String, PathBuf>>> = OnceLock::new();
     let mut built = locked(&BUILT);
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/support/probe/{name}.c"));
-    let text =
-        || fs::read_to_string(&file).unwrap_or_else(|why| panic!("{}: {why}", file.display()));
-    built.entry(name.to_owned()).or_insert_with(|| source(name, &text())).clone()
+    built.entry(name.to_owned()).or_insert_with(|| source(name, &text_of(&file))).clone()
+}
+
+/// The store of `httpd-conf/example_store`, built as its README says, once per run.
+pub fn example_store() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let name = "mod_session_example_store";
+    let file = format!("httpd-conf/example_store/{name}.c");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    BUILT.get_or_init(|| source(name, &text_of(&file))).clone()
+}
+
+fn text_of(file: &Path) -> String {
+    fs::read_to_string(file).unwrap_or_else(|why| panic!("{}: {why}", file.display()))
 }
 
 /// The module built from `text`. apxs compiles beside the source; the lock keeps a second run out.

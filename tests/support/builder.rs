@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use super::apxs;
 use super::layout::{Layout, SERVER_USER, is_root};
+use super::mechanism;
 use super::mpm::{Mpm, Size};
+use super::stores::Store;
 use super::target::Target;
 
 /// A server to be. Configuration text may use `${ROOT}`, `${DATA}`, `${DOCS}`, `${PORT}`.
@@ -17,8 +19,10 @@ pub struct Builder {
     size: Size,
     session_store: bool,
     log_level: Option<String>,
+    locks: Option<u32>,
     modules: Vec<String>,
     loads: Vec<(String, PathBuf)>,
+    pub(super) preload: Option<PathBuf>,
     main: String,
     conf: String,
 }
@@ -32,8 +36,10 @@ impl Default for Builder {
             size: Size { start: 2, workers: 64, threads: 25 },
             session_store: true,
             log_level: None,
+            locks: None,
             modules: ["authz_core", "dir", "mime", "alias"].map(str::to_owned).to_vec(),
             loads: Vec::new(),
+            preload: None,
             main: String::new(),
             conf: String::new(),
         }
@@ -90,9 +96,20 @@ impl Builder {
         self
     }
 
-    /// Sessions everywhere, kept in files of the data folder.
+    /// Sessions everywhere, kept in the test's store.
     pub fn sessions(self) -> Builder {
-        self.conf("SessionDataDir \"${DATA}\"\nSessionEngine on\n")
+        let builder = self.conf(&format!("{}SessionEngine on\n", Store::current().line()));
+        match mechanism::directive() {
+            None => builder,
+            // Few locks: System V semaphores are scarce, and each that needs a file takes descriptors.
+            Some(line) => Builder { locks: builder.locks.or(Some(20)), ..builder }.conf(&line),
+        }
+    }
+
+    /// How many mutexes sessions have: what the module makes by itself if not said.
+    pub fn locks(mut self, count: u32) -> Builder {
+        self.locks = Some(count);
+        self
     }
 
     /// `warn session_store:debug` if not said.
@@ -117,6 +134,12 @@ impl Builder {
     pub fn probe(self, name: &str) -> Builder {
         let file = apxs::probe(name);
         self.load(&format!("{name}_module"), file)
+    }
+
+    /// Starts httpd with the library `tests/support/probe/NAME.c` before all others; on the host.
+    pub fn preload(mut self, name: &str) -> Builder {
+        self.preload = Some(apxs::probe(name));
+        self
     }
 
     /// Text that comes before any module is loaded.
@@ -167,6 +190,9 @@ impl Builder {
         text.push_str(&self.mpm.directives(self.size));
         if is_root() || self.target == Target::Container {
             text.push_str(&format!("User {SERVER_USER}\nGroup {SERVER_USER}\n"));
+        }
+        if let Some(count) = self.locks {
+            text.push_str(&format!("SessionLocks {count}\n"));
         }
         text.push_str(&format!(
             "LogLevel {}\nTypesConfig /dev/null\nAddType text/html .html\nDirectoryIndex index.html\n\

@@ -51,10 +51,16 @@ pub fn quoted(list: &str) -> String {
 /// The records in the data folder: sessions, and the ways from old ids to them.
 #[track_caller]
 pub fn records(server: &Server) -> usize {
+    record_files(server).len()
+}
+
+/// Their files.
+#[track_caller]
+pub fn record_files(server: &Server) -> Vec<PathBuf> {
     let folders = fs::read_dir(server.data_dir()).expect("reading the data folder").flatten();
     let folders = folders.filter(|folder| folder.file_name().len() == 2);
     let files = folders.flat_map(|folder| fs::read_dir(folder.path()).expect("reading a folder"));
-    files.flatten().filter(|file| file.path().is_file()).count()
+    files.flatten().map(|file| file.path()).filter(|path| path.is_file()).collect()
 }
 
 /// A file that a list waits for.

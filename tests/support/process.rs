@@ -19,13 +19,15 @@ use super::target::{Httpd, Signal};
 pub struct Process {
     root: PathBuf,
     port: u16,
+    preload: Option<PathBuf>,
     child: Mutex<Option<Child>>,
 }
 
 impl Process {
-    /// One that is not started yet.
-    pub fn new(root: &Path, port: u16) -> Process {
-        Process { root: root.to_owned(), port, child: Mutex::new(None) }
+    /// One that is not started yet, with the library `preload` before all others.
+    pub fn new(root: &Path, port: u16, preload: Option<&Path>) -> Process {
+        let preload = preload.map(Path::to_owned);
+        Process { root: root.to_owned(), port, preload, child: Mutex::new(None) }
     }
 
     fn child(&self) -> MutexGuard<'_, Option<Child>> {
@@ -59,7 +61,11 @@ impl Httpd for Process {
             OpenOptions::new().create(true).append(true).open(self.root.join("logs/output"));
         let output = output.expect("opening the output file");
         let errors = output.try_clone().expect("opening the output file again");
-        let child = command(&self.root)
+        let mut command = command(&self.root);
+        if let Some(library) = &self.preload {
+            command.env("LD_PRELOAD", library);
+        }
+        let child = command
             .arg("-DFOREGROUND")
             .stdout(output)
             .stderr(errors)
@@ -123,6 +129,13 @@ impl Httpd for Process {
         }
         gone
     }
+}
+
+/// Ends a process by SIGKILL, as a person or the kernel would.
+#[track_caller]
+pub fn kill(pid: u32) {
+    let pid = as_pid(pid).expect("a pid");
+    kill_process(pid, Number::KILL).expect("killing a child of a server");
 }
 
 fn as_pid(pid: u32) -> Option<Pid> {

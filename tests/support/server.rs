@@ -84,7 +84,7 @@ impl Builder {
     /// Starts it on `port`, with no second try.
     pub fn start_on(self, port: Port) -> Result<Server, Refusal> {
         let layout = self.lay_out();
-        let httpd = self.target.httpd(&layout, port.number());
+        let httpd = self.target.httpd(&layout, port.number(), self.preload.as_deref());
         let address = ([127, 0, 0, 1], port.number()).into();
         let mut server = Server {
             builder: self,
@@ -199,6 +199,15 @@ impl Server {
     /// How many lines of the error log have `part` in them.
     pub fn log_count(&self, part: &str) -> usize {
         self.error_log().lines().filter(|line| line.contains(part)).count()
+    }
+
+    /// How many requests were answered with `status` since it was started or reloaded.
+    pub fn answered(&self, status: u16) -> usize {
+        let generation = self.generation.load(Ordering::Relaxed).saturating_sub(1);
+        let log = self.httpd.read(&format!("logs/access-{generation}.log"));
+        let status = status.to_string();
+        let log = String::from_utf8_lossy(&log);
+        log.lines().filter(|line| line.split(' ').nth(1) == Some(status.as_str())).count()
     }
 
     /// Waits for a line of the error log that has `part` in it.

@@ -53,10 +53,10 @@ pub trait Httpd: Send + Sync {
 }
 
 impl Target {
-    /// A httpd there that listens on `port`.
-    pub fn httpd(self, layout: &Layout, port: u16) -> Box<dyn Httpd> {
+    /// A httpd there that listens on `port`, on the host with the library `preload` before all others.
+    pub fn httpd(self, layout: &Layout, port: u16, preload: Option<&Path>) -> Box<dyn Httpd> {
         match self {
-            Target::Host => Box::new(Process::new(layout.root(), port)),
+            Target::Host => Box::new(Process::new(layout.root(), port, preload)),
             Target::Container => Box::new(Container::new(port)),
         }
     }

@@ -9,7 +9,8 @@ use super::kinds::{MaxAge, SameSite, Secure};
 use super::place::Place;
 use super::server::{SecretSource, Server};
 use super::stores::StoreChoice;
-use super::values::show_duration;
+use super::values::{show_duration, show_size};
+use crate::core::store::memory::{Layout, SHARDS};
 
 /// Something an administrator should know; the server starts all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +40,7 @@ const FOREIGN_COOKIES: [&str; 8] = [
 /// Settings that contradict each other.
 pub fn check_server(server: &Server) -> Result<Vec<Warning>, String> {
     server.directory()?;
+    server.memory_size()?;
     let inline = |secret: &SecretSource| matches!(secret, SecretSource::Inline(_));
     let mut warnings = Vec::new();
     if server.secrets().iter().any(inline) {
@@ -99,6 +101,7 @@ fn check_merged(place: &Place, own: &Place, server: &Server) -> Result<Vec<Warni
     }
     warnings.extend(session_life(place));
     warnings.extend(shared_scope(place, server));
+    warnings.extend(session_in_memory(place, server)?);
     Ok(warnings)
 }
 
@@ -190,6 +193,21 @@ fn shared_scope(place: &Place, server: &Server) -> Option<Warning> {
                 .to_owned(),
         )
     })
+}
+
+/// A shard of the memory has to hold two versions of a session.
+fn session_in_memory(place: &Place, server: &Server) -> Result<Option<Warning>, String> {
+    let bytes = server.memory_size()?;
+    let layout = Layout::new(bytes, SHARDS).filter(|_| server.is_in_memory());
+    let most = layout.map_or(usize::MAX, |layout| layout.record_max());
+    Ok((place.max_size() > most).then(|| {
+        Warning(format!(
+            "SessionMaxSize {} is more than the {most} bytes that one session may have within \
+             SessionMemorySize {}",
+            show_size(place.max_size() as u64),
+            show_size(bytes)
+        ))
+    }))
 }
 
 /// SessionIdDomain is missing here on purpose: the scope is taken from it without a cookie too.
@@ -337,6 +355,23 @@ mod tests {
         let section = place(&["SessionIdSameSite None"]);
         assert_eq!(check_section(&base, &section, &server(DIR)), Ok(vec![]));
         assert!(check_section(&place(&["SessionEngine on"]), &section, &server(DIR)).is_err());
+    }
+
+    #[test]
+    fn memory_needs_no_directory_and_room_for_one_session() {
+        let said = |lines: &[&str], settings: &[&str]| {
+            let lines: Vec<&str> = ["SessionEngine on"].iter().chain(lines).copied().collect();
+            let warnings = check(&place(&lines), &server(settings)).unwrap();
+            warnings.iter().map(Warning::to_string).collect::<String>()
+        };
+        assert_eq!(said(&[], &["SessionStore memory"]), "");
+        assert!(said(&[], &["SessionStore memory:1M"]).contains("SessionMaxSize 64K is more than"));
+        assert_eq!(said(&[], &["SessionStore file:/a", "SessionMemorySize 1M"]), "");
+        let much = said(&["SessionMaxSize 16M"], &["SessionStore memory"]);
+        assert!(much.contains("SessionMemorySize 64M"), "{much}");
+        assert_eq!(said(&["SessionMaxSize 16M"], &["SessionStore memory:2G"]), "");
+        let both = server(&["SessionStore memory:2M", "SessionMemorySize 3M"]);
+        assert!(check_server(&both).unwrap_err().contains("SessionMemorySize"));
     }
 
     #[test]

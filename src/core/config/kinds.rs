@@ -56,6 +56,11 @@ pub struct Sources {
 impl Sources {
     /// The cookie alone: what holds where nothing is set.
     pub const COOKIE: Sources = Sources { cookie: true, header: None, query: None };
+
+    /// Whether an id may come some other way than by the cookie: a handler has to hand it out then.
+    pub fn beside_cookie(&self) -> bool {
+        self.header.is_some() || self.query.is_some()
+    }
 }
 
 /// The attribute `SameSite` (`SessionIdSameSite`).

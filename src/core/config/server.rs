@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::stores::StoreChoice;
+use super::stores::{MEMORY_DEFAULT, StoreChoice};
 
 /// Where a secret comes from (`SessionSecret`). Reading a file or running a command is not done here.
 #[derive(Clone, PartialEq, Eq)]
@@ -33,6 +33,7 @@ impl fmt::Debug for SecretSource {
 pub struct Server {
     pub(super) store: Option<StoreChoice>,
     pub(super) data_dir: Option<Arc<str>>,
+    pub(super) memory_size: Option<u64>,
     pub(super) locks: Option<u32>,
     pub(super) secrets: Option<Arc<[SecretSource]>>,
     pub(super) sync: Option<bool>,
@@ -64,6 +65,30 @@ impl Server {
     /// Whether the store cannot do without a directory.
     pub fn needs_directory(&self) -> bool {
         matches!(self.store(), StoreChoice::File { .. } | StoreChoice::Dbm { file: None })
+    }
+
+    /// Bytes of the store in memory: `SessionMemorySize` or the size named with the store. Both may be
+    /// given if they are the same.
+    ///
+    /// # Errors
+    /// Both are given and differ; a whole sentence.
+    pub fn memory_size(&self) -> Result<u64, String> {
+        let StoreChoice::Memory { size } = self.store() else {
+            return Ok(self.memory_size.unwrap_or(MEMORY_DEFAULT));
+        };
+        match (size, self.memory_size) {
+            (Some(named), Some(set)) if named != set => Err(
+                "SessionMemorySize and the size of SessionStore memory differ: give one of them, or \
+                 the same in both"
+                    .to_owned(),
+            ),
+            (named, set) => Ok(named.or(set).unwrap_or(MEMORY_DEFAULT)),
+        }
+    }
+
+    /// Whether sessions are kept in memory.
+    pub fn is_in_memory(&self) -> bool {
+        matches!(self.store(), StoreChoice::Memory { .. })
     }
 
     /// How many mutexes the pool has.
@@ -102,6 +127,19 @@ mod tests {
         assert_eq!(directory(None, Some("/b")), Ok(Some("/b".to_owned())));
         assert_eq!(directory(Some("/a"), Some("/a/")), Ok(Some("/a".to_owned())));
         assert!(directory(Some("/a"), Some("/b")).is_err());
+    }
+
+    #[test]
+    fn the_size_of_memory_is_named_in_one_of_two_places_or_alike_in_both() {
+        let size = |named, set| {
+            let store = Some(StoreChoice::Memory { size: named });
+            Server { store, memory_size: set, ..Server::default() }.memory_size()
+        };
+        assert_eq!(size(None, None), Ok(64 << 20));
+        assert_eq!(size(Some(1 << 21), None), Ok(1 << 21));
+        assert_eq!(size(None, Some(1 << 22)), Ok(1 << 22));
+        assert_eq!(size(Some(1 << 22), Some(1 << 22)), Ok(1 << 22));
+        assert!(size(Some(1 << 21), Some(1 << 22)).is_err());
     }
 
     #[test]

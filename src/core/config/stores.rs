@@ -10,6 +10,8 @@ use super::values::{path, plain, size};
 pub const MEMORY_MIN: u64 = 1 << 20;
 /// Most bytes of the memory store.
 pub const MEMORY_MAX: u64 = 1 << 40;
+/// Bytes of the memory store if nothing else is said.
+pub const MEMORY_DEFAULT: u64 = 64 << 20;
 /// Longest argument of a store that is not ours to understand, in bytes.
 const ARGUMENT_MAX: usize = 1024;
 /// Longest name of a provider, in bytes.

@@ -2,12 +2,9 @@
 
 use super::change::size_of;
 use super::error::SessionError;
-use super::merge::MERGE_HOPS;
-use super::record::{Kind, Record};
+use super::record::Record;
 use super::state::{Base, Services, Session};
 use super::values::Key;
-use crate::core::clock::Time;
-use crate::core::store::{Merge, StoreError, StoreKey};
 
 impl Session {
     /// Adds `delta` to the whole number under `key` (none counts as 0) and gives the sum.
@@ -38,52 +35,18 @@ impl Session {
         delta: i64,
     ) -> Result<i64, SessionError> {
         let now = services.clock.now();
-        for _ in 0..MERGE_HOPS {
-            let Some(base) = &self.base else { break };
-            let (mut outcome, mut target) = (Err(SessionError::Gone), None);
-            let merged = services.store.merge(&base.key, base.record.incarnation, &mut |found| {
-                if let Kind::Alias { target: to, .. } = found.kind {
-                    target = Some(StoreKey::from_bytes(to));
-                    return Merge::Keep;
-                }
-                outcome = self.added(found, key, delta, now);
-                match &outcome {
-                    Ok((_, record)) => Merge::Write(Box::new(record.clone())),
-                    Err(_) => Merge::Keep,
-                }
-            });
-            match (merged, target) {
-                (Err(StoreError::Gone), _) => break,
-                (Ok(()), None) if matches!(outcome, Err(SessionError::Gone)) => break,
-                (Err(cause), _) => return Err(cause.into()),
-                (Ok(()), Some(target)) => self.move_base(target),
-                (Ok(()), None) => {
-                    let (sum, record) = outcome?;
-                    self.added_is_stored(key, sum, &record);
-                    return Ok(sum);
-                }
-            }
+        let (sum, record) = self.at_once(services, |session, mut found| {
+            let (before, accessed) = (size_of(&found), found.accessed);
+            let sum = sum(found.values.get(key), delta)?;
+            found.values.set(key, sum.to_string().into_bytes());
+            session.fits(before, size_of(&found))?;
+            session.rules.visit(&mut found, accessed, now);
+            Ok((sum, Some(found)))
+        })?;
+        if let Some(record) = record {
+            self.added_is_stored(key, sum, &record);
         }
-        self.gone();
-        Err(SessionError::Gone)
-    }
-
-    fn added(
-        &self,
-        mut found: Record,
-        key: &Key,
-        delta: i64,
-        now: Time,
-    ) -> Result<(i64, Record), SessionError> {
-        if !self.rules.writable(found.deadline, now) {
-            return Err(SessionError::Gone);
-        }
-        let (before, accessed) = (size_of(&found), found.accessed);
-        let sum = sum(found.values.get(key), delta)?;
-        found.values.set(key, sum.to_string().into_bytes());
-        self.fits(before, size_of(&found))?;
-        self.rules.visit(&mut found, accessed, now);
-        Ok((sum, found))
+        Ok(sum)
     }
 
     /// The sum is stored and no change of this request's any more.

@@ -18,7 +18,8 @@ impl Session {
         Ok(())
     }
 
-    /// Logs `user` in, or out. A change gives the session a new id at the next commit.
+    /// Logs `user` in, or out. A change gives the session a new id at the next commit and closes the form
+    /// tokens.
     pub fn set_user(&mut self, user: Option<&str>) -> Result<(), SessionError> {
         self.may_write()?;
         if self.view.user.as_deref() == user {
@@ -40,6 +41,8 @@ impl Session {
         let old = self.view.user.as_deref().map_or(0, str::len);
         self.fits((bytes, keys), (bytes - old + user.map_or(0, str::len), keys))?;
         self.view.user = user.map(str::to_owned);
+        // A form of before is not answered in another user's name.
+        self.view.tokens.clear();
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use super::error::SessionError;
 use super::record::{Kind, Record};
 use super::rules::Rules;
 use super::state::{Base, Notice, Services, Session};
+use super::tokens;
 use crate::core::clock::Time;
 use crate::core::config::Locking;
 use crate::core::store::{Merge, StoreError, StoreKey};
@@ -135,7 +136,7 @@ impl Session {
             found.timeout = self.view.timeout;
         }
         if self.view.tokens != base.tokens {
-            found.tokens.clone_from(&self.view.tokens);
+            tokens::merge(&mut found.tokens, &base.tokens, &self.view.tokens);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Sessions: what they hold, how they are found, changed, committed and ended.
 
 mod add;
+mod at_once;
 pub mod candidates;
 mod change;
 pub mod codec;
@@ -14,6 +15,7 @@ mod leave;
 mod merge;
 pub mod notes;
 mod open;
+mod peek;
 pub mod record;
 mod renew;
 pub mod rules;
@@ -21,6 +23,7 @@ pub mod secrets;
 mod state;
 #[cfg(test)]
 mod tests;
+mod tokens;
 pub mod values;
 pub mod wire;
 

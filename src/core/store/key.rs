@@ -28,6 +28,24 @@ impl StoreKey {
         StoreKey(bytes)
     }
 
+    /// The key whose [`StoreKey::hex`] this is.
+    pub fn from_hex(hex: &[u8]) -> Option<StoreKey> {
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => Some(byte - b'0'),
+            b'a'..=b'f' => Some(byte - b'a' + 10),
+            _ => None,
+        };
+        let (pairs, rest) = hex.as_chunks::<2>();
+        let mut bytes = [0; 32];
+        if pairs.len() != bytes.len() || !rest.is_empty() {
+            return None;
+        }
+        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+            *byte = digit(*high)? << 4 | digit(*low)?;
+        }
+        Some(StoreKey(bytes))
+    }
+
     /// Its 32 bytes.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -68,6 +86,18 @@ mod tests {
         assert_ne!(StoreKey::new("a", &id), StoreKey::new("b", &id));
         assert_ne!(StoreKey::new("", &id), StoreKey::new("\u{7}", &id));
         assert_ne!(StoreKey::new("a", &id), StoreKey::new("a", &[8; 32]));
+    }
+
+    #[test]
+    fn the_digits_of_a_key_lead_back_to_it_and_no_others_do() {
+        let key = StoreKey::new("a", &[7; 32]);
+        let hex = key.hex();
+        assert_eq!(StoreKey::from_hex(hex.as_bytes()), Some(key));
+        for other in ["", &hex[1..], &format!("{hex}00"), &format!("{}g", &hex[1..])] {
+            assert_eq!(StoreKey::from_hex(other.as_bytes()), None, "{other}");
+        }
+        let upper = StoreKey::from_bytes([0xab; 32]).hex().to_uppercase();
+        assert_eq!(StoreKey::from_hex(upper.as_bytes()), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Walking over a store: where a walk goes on, what it sees, what it removes.
 
-use super::{StoreError, StoreKey};
+use super::{StoreError, StoreKey, Visit};
 use crate::core::clock::Time;
 use crate::core::session::record::Record;
 
@@ -59,9 +59,14 @@ pub enum Stale {
 impl Stale {
     /// Whether a record is to go.
     pub fn is(self, record: &Record) -> bool {
+        self.was(Visit { accessed: record.accessed, deadline: record.deadline })
+    }
+
+    /// The same of a record whose latest visit this was.
+    pub fn was(self, visit: Visit) -> bool {
         match self {
-            Stale::EndedBefore(time) => record.deadline < time,
-            Stale::NotVisitedSince(time) => record.accessed < time || record.deadline < time,
+            Stale::EndedBefore(time) => visit.deadline < time,
+            Stale::NotVisitedSince(time) => visit.accessed < time || visit.deadline < time,
         }
     }
 }

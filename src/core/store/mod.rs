@@ -3,14 +3,18 @@
 //! Create and update are different verbs, and an update names the record's incarnation: it can
 //! neither bring back what was deleted nor hit what took its place.
 
+mod checksum;
 mod claims;
-#[cfg(test)]
-mod conformance;
+#[cfg(any(test, all(debug_assertions, feature = "httpd")))]
+pub(crate) mod conformance;
+pub mod dir;
+pub mod external;
 #[cfg(test)]
 pub mod fake;
 pub mod file;
 mod key;
 mod listing;
+pub mod memory;
 #[cfg(feature = "redis")]
 pub mod redis;
 

@@ -5,6 +5,7 @@
 //! `APR_EGENERAL`. Results are copied into the pool of the request tree's first request.
 
 mod facts;
+mod forms;
 mod life;
 mod register;
 mod status;
@@ -13,6 +14,7 @@ mod values;
 use std::ffi::{c_char, c_int};
 
 pub use self::facts::*;
+pub use self::forms::*;
 pub use self::life::*;
 pub use self::register::register;
 use self::status::{CODES, call, code};

@@ -57,7 +57,7 @@ groups! {
     numbers { unsafe extern "C" fn(Request, *mut c_int) -> apr_status_t:
         session_store_is_new, session_store_exists }
     texts { unsafe extern "C" fn(Request, *mut Text) -> apr_status_t:
-        session_store_id, session_store_reason, session_store_user }
+        session_store_id, session_store_reason, session_store_user, session_store_form_token_new }
     times { unsafe extern "C" fn(Request, *mut apr_time_t) -> apr_status_t:
         session_store_created, session_store_accessed, session_store_timeout }
     spans { unsafe extern "C" fn(Request, apr_interval_time_t) -> apr_status_t:
@@ -71,6 +71,9 @@ groups! {
         Request, Text, *const c_void, apr_size_t) -> apr_status_t: session_store_set_bytes }
     adds { unsafe extern "C" fn(
         Request, Text, apr_int64_t, *mut apr_int64_t) -> apr_status_t: session_store_add }
+    looks { unsafe extern "C" fn(Request, Text, Text, *mut Text) -> apr_status_t: session_store_peek }
+    checks { unsafe extern "C" fn(Request, Text, *mut c_int) -> apr_status_t:
+        session_store_form_token_check }
     lists { unsafe extern "C" fn(
         Request, *mut *const apr_array_header_t) -> apr_status_t: session_store_keys }
 }

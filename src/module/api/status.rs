@@ -69,6 +69,7 @@ pub fn code(request: Request<'_>, failure: &Failure) -> apr_status_t {
     let cause = match failure {
         Failure::Off => return CODES.not_implemented,
         Failure::Phase | Failure::Notes(_) => return CODES.invalid,
+        Failure::UserChanged => return CODES.not_found,
         Failure::NoProcess => return CODES.general,
         Failure::Session(cause) => cause,
     };

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::all_servers;
 use crate::core::config::{
-    Locking, Place, Warning, check as check_server_place, check_section, check_server,
+    Locking, Place, Server, Warning, check as check_server_place, check_section, check_server,
 };
 use crate::core::session::secrets;
+use crate::httpd::pool::Pool;
 use crate::httpd::server::{self as host, Named};
 use crate::httpd::sys;
 use crate::module::config::{place_in, server_config, server_config_mut};
@@ -51,12 +52,14 @@ fn own(verdict: Verdict, of_main: &Verdict) -> Verdict {
 /// Judges every server and every section, and finds the configured names of servers.
 ///
 /// # Safety
-/// `main` is httpd's main server, while nobody else uses the configuration.
-pub unsafe fn check(main: *mut sys::server_rec) -> Checked {
+/// `main` is httpd's main server, while nobody else uses the configuration, whose pool is `pool`.
+pub unsafe fn check(pool: Pool, main: *mut sys::server_rec) -> Checked {
     // SAFETY: as the caller says.
     let settings = unsafe { server_config(main) }.settings.clone();
     let mut checked = Checked::default();
     checked.add("the server", check_server(&settings));
+    // SAFETY: as the caller says; MPMs judge their settings before us.
+    checked.add("the server", unsafe { check_store(pool, main, &settings) });
     if !checked.problems.is_empty() {
         return checked;
     }
@@ -92,7 +95,6 @@ pub unsafe fn check(main: *mut sys::server_rec) -> Checked {
         let owner = host::child_owner();
         let read = secrets::check_files(settings.secrets(), owner, host::below_root);
         checked.add("the server", read.map(|()| Vec::new()));
-        checked.add("the server", stores::check(&settings).map(|()| Vec::new()));
     }
     if scopes.get("").is_some_and(|hosts| *hosts > 1) {
         checked.warnings.push(
@@ -102,6 +104,29 @@ pub unsafe fn check(main: *mut sys::server_rec) -> Checked {
         );
     }
     checked
+}
+
+/// Judges the store, and whether the largest session that a place allows fits.
+///
+/// # Safety
+/// As [`check`].
+unsafe fn check_store(pool: Pool, main: *mut sys::server_rec, settings: &Server) -> Verdict {
+    // SAFETY: as the caller says.
+    let stores::Verdict { mut warnings, record_max } = unsafe { stores::check(settings, pool)? };
+    let larger = |most| move |place: &Place| place.engine() && place.max_size() > most;
+    if let Some(most) = record_max
+        // SAFETY: as the caller says.
+        && unsafe { all_servers(main) }
+            .into_iter()
+            // SAFETY: as above.
+            .any(|server| unsafe { any_place(server, larger(most)) })
+    {
+        warnings.push(format!(
+            "SessionMaxSize allows larger sessions than this store takes: records of more than {most} \
+             bytes are refused"
+        ));
+    }
+    Ok(warnings.into_iter().map(Warning).collect())
 }
 
 unsafe fn base_of<'s>(server: *mut sys::server_rec) -> &'s Arc<Place> {

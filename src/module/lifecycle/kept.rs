@@ -5,10 +5,11 @@ use crate::core::clock::SystemClock;
 use crate::core::lock::table::Layout;
 use crate::httpd::log::Level;
 use crate::httpd::mutex::{MutexPool, PoolError};
+use crate::httpd::pool::Pool;
 use crate::httpd::server as host;
 use crate::httpd::sys;
 use crate::module::process::{LeaseTable, PoolMutexes, Processes};
-use crate::module::stores::{News, Plan, Prepared};
+use crate::module::stores::{News, Parent, Plan, Prepared};
 use crate::system::shared::SharedWords;
 
 /// Names the kept data and its layout in this process: another release of the module, loaded by a
@@ -71,9 +72,11 @@ impl Kept {
         plan: &Plan,
         workers: u32,
     ) -> Result<(Kept, News), String> {
-        let (store, more) = plan.prepare()?;
         // SAFETY: as the caller says.
         let pool = unsafe { host::process_pool(main) };
+        // SAFETY: the process's pool, in the parent, which has one thread.
+        let lasting = unsafe { Pool::from_raw(pool) };
+        let (store, more) = plan.prepare(Parent { server: main, pool: lasting })?;
         // SAFETY: the type was registered in `pre_config`; this pool lives as long as the parent.
         let made = unsafe { MutexPool::create(MUTEX_TYPE, locks + 1, main, pool) };
         let mutexes = made.map_err(|cause| problem(&cause))?;

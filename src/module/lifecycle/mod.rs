@@ -14,6 +14,7 @@ use self::checks::Checked;
 use self::kept::Kept;
 use super::api;
 use super::config::{separate, server_config, server_config_mut, servers};
+use super::language;
 use super::process::{LeaseMemory, LeaseTable, Process, Processes};
 use super::stores::{self, Child};
 use crate::core::clock::SystemClock;
@@ -23,6 +24,7 @@ use crate::core::session::wire::Secrets;
 use crate::core::store::file::GRACE;
 use crate::httpd::guard::{guarded, quiet_panics};
 use crate::httpd::log::{self, Level};
+use crate::httpd::pool::Pool;
 use crate::httpd::server as host;
 use crate::httpd::sys;
 
@@ -42,12 +44,14 @@ pub struct Plan {
 }
 
 /// Registers hooks and optional functions; called at each start and restart.
-pub unsafe extern "C" fn register_hooks(_: *mut sys::apr_pool_t) {
+pub unsafe extern "C" fn register_hooks(pool: *mut sys::apr_pool_t) {
     guarded(
         || {
             // SAFETY: called by httpd while it sets up this module's hooks.
             unsafe { sys::shim_register_hooks() };
             api::register();
+            // SAFETY: called while httpd sets up this module's hooks, with the configuration's pool.
+            unsafe { language::register(pool) };
         },
         || (),
     );
@@ -58,6 +62,8 @@ pub unsafe extern "C" fn register_hooks(_: *mut sys::apr_pool_t) {
 /// # Safety
 /// `pool` is the configuration's.
 pub unsafe fn pre_config(pool: *mut sys::apr_pool_t) -> c_int {
+    // SAFETY: as the caller says.
+    unsafe { language::register_with_others(pool) };
     // SAFETY: the caller vouches for the pool; the type is a literal.
     let status = unsafe {
         sys::ap_mutex_register(
@@ -79,7 +85,9 @@ pub unsafe fn check_config(pool: *mut sys::apr_pool_t, main: *mut sys::server_re
     // SAFETY: as the caller says.
     unsafe { separate(main, pool) };
     // SAFETY: as the caller says.
-    let Checked { problems, warnings } = unsafe { checks::check(main) };
+    let pool = unsafe { Pool::from_raw(pool) };
+    // SAFETY: as the caller says.
+    let Checked { problems, warnings } = unsafe { checks::check(pool, main) };
     if host::is_worth_telling() {
         for warning in &warnings {
             say(main, Level::Warning, warning);

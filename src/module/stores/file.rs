@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::{Child, News, Prepared};
 use crate::core::config::Server;
-use crate::core::store::file::{DataDir, DirLock, FileStore, Options, Owner};
+use crate::core::store::dir::{DataDir, DirLock, Owner};
+use crate::core::store::file::{FileStore, Options};
 use crate::core::store::{Store, StoreError};
 use crate::httpd::log::Level;
 use crate::httpd::server as host;

@@ -2,8 +2,11 @@
 //! opened by each child.
 
 mod file;
+mod memory;
+mod provider;
 #[cfg(feature = "redis")]
 mod redis;
+mod socache;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +15,8 @@ use crate::core::config::{Server, StoreChoice};
 use crate::core::lock::SlotMutexes;
 use crate::core::store::{Store, StoreError};
 use crate::httpd::log::Level;
+use crate::httpd::pool::Pool;
+use crate::httpd::sys;
 
 #[cfg(not(feature = "redis"))]
 const WITHOUT_REDIS: &str =
@@ -29,6 +34,59 @@ pub enum Plan {
     /// Redis.
     #[cfg(feature = "redis")]
     Redis(redis::Plan),
+    /// Memory that all processes share.
+    Memory(memory::Plan),
+    /// An object cache of httpd's.
+    Socache(socache::Plan),
+    /// A store of another module.
+    Provider(provider::Plan),
+}
+
+/// The parent, before it has children.
+#[derive(Clone, Copy)]
+pub struct Parent {
+    /// httpd's main server.
+    pub server: *mut sys::server_rec,
+    /// The pool that lives as long as the parent.
+    pub pool: Pool,
+}
+
+/// What the configuration test says of a store.
+#[derive(Default)]
+pub struct Verdict {
+    /// What an administrator should know.
+    pub warnings: Vec<String>,
+    /// Most bytes of a record, where the store has a limit of its own.
+    pub record_max: Option<usize>,
+}
+
+/// Judges the store that the settings ask for.
+///
+/// # Errors
+/// It cannot work; a whole sentence.
+///
+/// # Safety
+/// `pool` is the configuration's, which is being read; the MPM's settings are known.
+pub unsafe fn check(settings: &Server, pool: Pool) -> Result<Verdict, String> {
+    match settings.store() {
+        // SAFETY: as the caller says.
+        StoreChoice::Socache { .. } => unsafe { socache::check(settings, pool) },
+        // SAFETY: as the caller says.
+        StoreChoice::Provider { .. } => unsafe { provider::check(settings, pool) },
+        #[cfg(feature = "redis")]
+        StoreChoice::Redis(address) => redis::Plan::new(address).check(),
+        #[cfg(not(feature = "redis"))]
+        StoreChoice::Redis(_) => Err(WITHOUT_REDIS.to_owned()),
+        _ => Ok(Verdict::default()),
+    }
+}
+
+/// What there is, for who misspelled it or forgot to load `module`.
+fn known(names: &[String], module: &str) -> String {
+    match names {
+        [] => format!("there is none, so load {module}"),
+        names => format!("there is {}; or load {module}", names.join(", ")),
+    }
 }
 
 /// A store in the parent. Made once in its life and kept over graceful restarts.
@@ -43,7 +101,6 @@ pub struct Child {
     /// The pool of slot mutexes.
     pub slots: Arc<dyn SlotMutexes>,
     /// The store's own mutexes, as many as [`Plan::mutexes`] and one, if it asked for any.
-    #[expect(dead_code, reason = "for the stores to come")]
     pub own: Option<Arc<dyn SlotMutexes>>,
     /// `SessionSync`.
     pub sync: bool,
@@ -63,6 +120,9 @@ impl Plan {
             StoreChoice::Redis(address) => Ok(Plan::Redis(redis::Plan::new(address))),
             #[cfg(not(feature = "redis"))]
             StoreChoice::Redis(_) => Err(WITHOUT_REDIS.to_owned()),
+            StoreChoice::Memory { .. } => memory::Plan::new(settings).map(Plan::Memory),
+            StoreChoice::Socache { .. } => socache::Plan::new(settings).map(Plan::Socache),
+            StoreChoice::Provider { .. } => provider::Plan::new(settings).map(Plan::Provider),
             _ => Err("SessionStore names a store that this release does not have".to_owned()),
         }
     }
@@ -73,6 +133,9 @@ impl Plan {
             Plan::File(_) => 0,
             #[cfg(feature = "redis")]
             Plan::Redis(_) => 0,
+            Plan::Memory(_) => memory::MUTEXES,
+            Plan::Socache(plan) => plan.mutexes(),
+            Plan::Provider(plan) => plan.mutexes(),
         }
     }
 
@@ -80,9 +143,12 @@ impl Plan {
     ///
     /// # Errors
     /// The server cannot start; a whole sentence.
-    pub fn prepare(&self) -> Result<(Box<dyn Prepared>, News), String> {
+    pub fn prepare(&self, parent: Parent) -> Result<(Box<dyn Prepared>, News), String> {
         match self {
             Plan::File(plan) => plan.prepare(),
+            Plan::Memory(plan) => plan.prepare(),
+            Plan::Socache(plan) => plan.prepare(parent),
+            Plan::Provider(plan) => plan.prepare(parent),
             #[cfg(feature = "redis")]
             Plan::Redis(plan) => plan.prepare(),
         }
@@ -95,24 +161,25 @@ impl Plan {
         }
         match (used, self) {
             (Plan::File(used), Plan::File(wanted)) => wanted.change_from(used),
-            #[cfg(feature = "redis")]
-            (Plan::Redis(used), Plan::Redis(wanted)) => wanted.change_from(used),
-            #[cfg(feature = "redis")]
-            _ => Some("the kind of store changes".to_owned()),
+            (Plan::Memory(used), Plan::Memory(wanted)) => wanted.change_from(used),
+            (used, wanted) if used.name() == wanted.name() => {
+                Some(format!("what SessionStore {} is told changes", used.name()))
+            }
+            (used, wanted) => {
+                Some(format!("SessionStore changes from {} to {}", used.name(), wanted.name()))
+            }
         }
     }
-}
 
-/// What can be found out about the store of a configuration that is only tested: nothing is opened.
-///
-/// # Errors
-/// The server could not start; a whole sentence.
-pub fn check(settings: &Server) -> Result<(), String> {
-    match settings.store() {
-        #[cfg(feature = "redis")]
-        StoreChoice::Redis(address) => redis::Plan::new(address).check(),
-        #[cfg(not(feature = "redis"))]
-        StoreChoice::Redis(_) => Err(WITHOUT_REDIS.to_owned()),
-        _ => Ok(()),
+    /// The store as logs call it.
+    fn name(&self) -> String {
+        match self {
+            Plan::File(_) => "file".to_owned(),
+            Plan::Memory(_) => "memory".to_owned(),
+            Plan::Socache(plan) => plan.name(),
+            Plan::Provider(plan) => plan.name(),
+            #[cfg(feature = "redis")]
+            Plan::Redis(_) => "redis".to_owned(),
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Child, News, Prepared};
+use super::{Child, News, Prepared, Verdict};
 use crate::core::config::RedisAddress;
 use crate::core::session::id::SystemRandom;
 use crate::core::store::redis::{Instance, Material, Options, RedisStore};
@@ -29,8 +29,9 @@ impl Plan {
         Plan { address }
     }
 
-    pub fn check(&self) -> Result<(), String> {
-        Material::check(&self.address, host::child_owner(), &host::below_root)
+    pub fn check(&self) -> Result<Verdict, String> {
+        Material::check(&self.address, host::child_owner(), &host::below_root)?;
+        Ok(Verdict::default())
     }
 
     /// A Redis that does not answer keeps no server from starting: each request tries again.
@@ -45,10 +46,6 @@ impl Plan {
             (Level::Warning, text)
         });
         Ok((Box::new(ready), news.into_iter().collect()))
-    }
-
-    pub fn change_from(&self, _: &Plan) -> Option<String> {
-        Some("the address of Redis changes".to_owned())
     }
 }
 

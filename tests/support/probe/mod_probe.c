@@ -34,6 +34,7 @@
  *   exists  reason  created  accessed  timeout  set_timeout:MICROSECONDS  user
  *   set_user:NAME  set_user (NULL)  save  reload  revert  delete  invalidate
  *   regenerate  add:K=DELTA  lock  trylock  unlock  null:FUNCTION (no request)
+ *   peek:ID=K  form_token_new  form_token_check:TOKEN
  *   nullargs:FUNCTION (a request, else NULL; functions with no pointer besides
  *   the request are called as usual)
  * The request:
@@ -86,7 +87,8 @@
     X(version) X(open) X(get) X(set) X(get_bytes) X(set_bytes) X(keys) X(id)   \
     X(is_new) X(exists) X(reason) X(created) X(accessed) X(timeout)            \
     X(set_timeout) X(user) X(set_user) X(save) X(reload) X(revert) X(delete)   \
-    X(invalidate) X(regenerate) X(add) X(lock) X(trylock) X(unlock)
+    X(invalidate) X(regenerate) X(add) X(lock) X(trylock) X(unlock) X(peek)    \
+    X(form_token_new) X(form_token_check)
 
 struct api {
 #define MEMBER(name) APR_OPTIONAL_FN_TYPE(session_store_##name) *name;
@@ -406,6 +408,38 @@ OP(add)
            sum != ABSENT);
 }
 
+OP(peek)
+{
+    apr_size_t size;
+    char *key = split_pair(arg, len, &size);
+    const char *value = NULL;
+    apr_status_t rv;
+
+    if (!key)
+        return line(x, "BADARG", NULL);
+    rv = CALL(x, peek, (x->r, arg, key, &value));
+    result(x, rv, value, value != NULL);
+}
+
+OP(form_token_new)
+{
+    const char *token = NULL;
+    apr_status_t rv;
+
+    UNUSED;
+    rv = CALL(x, form_token_new, (x->r, &token));
+    result(x, rv, token, token != NULL);
+}
+
+OP(form_token_check)
+{
+    int valid = ABSENT;
+    apr_status_t rv = CALL(x, form_token_check, (x->r, arg, &valid));
+
+    (void)len;
+    result(x, rv, apr_itoa(x->r->pool, valid), valid != ABSENT);
+}
+
 OP(set_timeout)
 {
     apr_int64_t n;
@@ -455,6 +489,9 @@ static void call_with_nulls(struct run *x, request_rec *r, const char *name)
     NULLS(lock, (r))
     NULLS(trylock, (r))
     NULLS(unlock, (r))
+    NULLS(peek, (r, NULL, NULL, NULL))
+    NULLS(form_token_new, (r, NULL))
+    NULLS(form_token_check, (r, NULL, NULL))
     line(x, "BADARG", NULL);
 }
 
@@ -726,6 +763,8 @@ static const struct {
     ROW(set_user, MAY) ROW(save, NONE) ROW(reload, NONE) ROW(revert, NONE)
     ROW(delete, NONE) ROW(invalidate, NONE) ROW(regenerate, NONE)
     ROW(add, MUST | PAIR) ROW(lock, NONE) ROW(trylock, NONE) ROW(unlock, NONE)
+    ROW(peek, MUST | PAIR) ROW(form_token_new, NONE)
+    ROW(form_token_check, MUST)
     ROW(null, MUST) ROW(nullargs, MUST)
     ROW(note, MUST) ROW(notes, NONE) ROW(setnote, MUST | PAIR)
     ROW(unsetnote, MUST) ROW(reqheader, MUST) ROW(env, MUST)

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{Args, Directive, Set, once};
 use crate::core::config::server::SecretSource;
-use crate::core::config::stores::StoreChoice;
-use crate::core::config::values::{number, on_off, path, plain};
+use crate::core::config::stores::{MEMORY_MAX, MEMORY_MIN, StoreChoice};
+use crate::core::config::values::{number, on_off, path, plain, size};
 
 const SECRETS_MAX: usize = 8;
 /// Shortest inline secret, in bytes.
@@ -33,6 +33,19 @@ pub const DATA_DIR: Directive = Directive {
     htaccess: None,
     help: "the directory in which the store keeps its data",
     set: Set::Server(|server, words| once(&mut server.data_dir, path(words[0])?)),
+};
+
+pub const MEMORY_SIZE: Directive = Directive {
+    name: "SessionMemorySize",
+    syntax: "SIZE",
+    args: Args::One,
+    default: "64M",
+    allowed: "a size from 1M to 1024G",
+    htaccess: None,
+    help: "how much memory SessionStore memory takes",
+    set: Set::Server(|server, words| {
+        once(&mut server.memory_size, size(words[0], MEMORY_MIN, MEMORY_MAX)?)
+    }),
 };
 
 pub const LOCKS: Directive = Directive {

@@ -15,6 +15,7 @@ const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
         &["file:", "memory:1", "redis:h", "rediss://h?time=1s", "socache", "a/b"],
     ),
     ("SessionDataDir", &["/srv/sessions", "var/sessions"], &["", "/a /b", "/a\u{7}"]),
+    ("SessionMemorySize", &["1M", "64m", "1024G"], &["1023K", "1025G", "much", "1M 2M"]),
     ("SessionLocks", &["1", "65536"], &["0", "65537", "many", "1 2"]),
     ("SessionLocking", &["request", "commit", "READ", "off"], &["on", "exclusive", "write"]),
     ("SessionLockTimeout", &["0", "1h"], &["3601s", "-1", "soon"]),
@@ -140,6 +141,7 @@ impl Settings {
         let whole = (
             server.store(),
             server.directory(),
+            server.memory_size(),
             server.locks(),
             server.secrets().to_vec(),
             server.sync(),

@@ -15,6 +15,7 @@ mod racing;
 mod renewing;
 mod snapshot;
 mod time;
+mod tokens;
 mod words;
 mod world;
 mod writing;

@@ -7,14 +7,15 @@ use rustix::fs::{fdatasync, fstat, fsync};
 use rustix::io::Errno;
 
 use super::FileStore;
-use super::layout::{SLOT_HEAD, build_file, later, seal_slot};
+use super::layout::{Facts, SLOT_HEAD, build_file, later, seal_slot};
 use super::open_file::{
     Buffer, OpenFile, Seen, failed, sequence_after, understand, write_at, write_visit,
 };
-use super::tree::{Name, is_file};
-use crate::core::clock::{Clock, SystemClock, Time};
+use super::tree::Name;
+use super::users::{Entry, mark_of};
 use crate::core::lock::{SlotGuard, slot_of};
 use crate::core::session::record::Record;
+use crate::core::store::dir::is_file;
 use crate::core::store::{StoreError, StoreKey, Visit};
 
 /// What lies under a key.
@@ -23,6 +24,8 @@ pub(super) enum Found {
     Nothing,
     Record(OpenFile, Record),
     Damaged,
+    /// Nobody can be finishing it any more.
+    Unfinished,
     Newer(u16),
 }
 
@@ -42,19 +45,34 @@ impl FileStore {
         let mut buffer = Buffer::new();
         let seen = understand(buffer.read(&fd)?);
         match seen {
-            Seen::Record(facts, record) => Ok(Found::Record(OpenFile { fd, facts }, record)),
+            Seen::Record(facts, record) => {
+                Ok(Found::Record(OpenFile { fd, facts, mark: mark_of(&record) }, record))
+            }
             Seen::Newer(format) => Ok(Found::Newer(format)),
             Seen::Damaged => Ok(Found::Damaged),
-            Seen::Unfinished if self.is_young(&fd)? => Ok(Found::Nothing),
-            Seen::Unfinished => Ok(Found::Damaged),
+            Seen::Unfinished => {
+                let stat = fstat(&fd).map_err(failed("looking at a record's file"))?;
+                match (is_file(&stat), self.is_past_grace(&stat)) {
+                    (false, _) => Ok(Found::Damaged),
+                    // It may still be in the making.
+                    (true, false) => Ok(Found::Nothing),
+                    (true, true) => Ok(Found::Unfinished),
+                }
+            }
         }
     }
 
-    /// Whether a file may still be in the making.
-    fn is_young(&self, fd: &OwnedFd) -> Result<bool, StoreError> {
-        let stat = fstat(fd).map_err(failed("looking at a record's file"))?;
-        let made = Time::from_secs(u64::try_from(stat.st_mtime).unwrap_or(0));
-        Ok(is_file(&stat) && SystemClock.now().since(made) < self.options.grace)
+    /// What lies under a key, without the mutex unless it makes no sense.
+    pub(super) fn look(&self, key: &StoreKey, name: &Name) -> Result<Found, StoreError> {
+        // A writer faster than one read can tear both slots under it; twice more it hardly will.
+        for _ in 0..3 {
+            match self.find(name)? {
+                Found::Damaged | Found::Unfinished => {}
+                found => return Ok(found),
+            }
+        }
+        let _guard = self.guard(key)?;
+        self.find(name)
     }
 
     /// Whether an open file is still in its place, and fit to be written.
@@ -75,7 +93,7 @@ impl FileStore {
     ) -> Result<(OpenFile, Record), StoreError> {
         match self.find(name)? {
             Found::Nothing => Err(StoreError::Gone),
-            Found::Damaged => Err(StoreError::Corrupt),
+            Found::Damaged | Found::Unfinished => Err(StoreError::Corrupt),
             Found::Newer(format) => Err(StoreError::Newer(format)),
             Found::Record(_, record) if record.incarnation != incarnation => Err(StoreError::Gone),
             Found::Record(file, record) => match self.is_in_place(&file.fd)? {
@@ -121,7 +139,7 @@ impl FileStore {
 
     /// Under the mutex: writes `slot` as the next version, into `file` or one that takes its place.
     /// What has to be synced besides the file is returned.
-    pub(super) fn write(
+    fn write(
         &self,
         name: &Name,
         file: &mut OpenFile,
@@ -136,13 +154,42 @@ impl FileStore {
             return Ok(None);
         }
         let shard = self.tree.shard(name).map_err(failed("opening a subdirectory"))?;
-        *file = self.grow(name, &shard, &slot).inspect_err(|_| {
+        (file.fd, file.facts) = self.grow(name, &shard, &slot).inspect_err(|_| {
             self.tree.drop_growing(&shard, name);
         })?;
         Ok(Some(shard))
     }
 
-    fn grow(&self, name: &Name, shard: &OwnedFd, slot: &[u8]) -> Result<OpenFile, StoreError> {
+    /// Under the mutex: writes `slot`, which holds `record`, and keeps the index of users right.
+    pub(super) fn write_record(
+        &self,
+        key: &StoreKey,
+        file: &mut OpenFile,
+        (slot, record): (Vec<u8>, &Record),
+    ) -> Result<Option<OwnedFd>, StoreError> {
+        let name = Name::new(key);
+        let mark = mark_of(record);
+        if mark == file.mark {
+            return self.write(&name, file, slot);
+        }
+        // Read again instead of kept: few records lose their user, and each but once.
+        let before = Entry::of(key, &self.current(&name, record.incarnation)?.1);
+        let after = Entry::of(key, record);
+        self.enlist(after)?;
+        let shard = self.write(&name, file, slot)?;
+        file.mark = mark;
+        if before != after {
+            self.strike(before);
+        }
+        Ok(shard)
+    }
+
+    fn grow(
+        &self,
+        name: &Name,
+        shard: &OwnedFd,
+        slot: &[u8],
+    ) -> Result<(OwnedFd, Facts), StoreError> {
         let (bytes, facts) = build_file(slot);
         let fd = self.tree.create_growing(shard, name).map_err(failed("making a larger file"))?;
         write_at(&fd, &bytes, 0).map_err(failed("writing a larger file"))?;
@@ -150,7 +197,7 @@ impl FileStore {
             fdatasync(&fd).map_err(failed("syncing a larger file"))?;
         }
         match self.tree.settle_growing(shard, name) {
-            Ok(()) => Ok(OpenFile { fd, facts }),
+            Ok(()) => Ok((fd, facts)),
             Err(Errno::NOENT) => Err(StoreError::Gone),
             Err(errno) => Err(failed("putting a larger file in place")(errno)),
         }
@@ -174,16 +221,18 @@ impl FileStore {
         Ok(())
     }
 
-    /// Removes a file that could not be written whole, unless somebody did so already.
-    pub(super) fn take_back(
-        &self,
-        key: &StoreKey,
-        name: &Name,
-        fd: &OwnedFd,
-    ) -> Result<(), StoreError> {
-        let _guard = self.guard(key)?;
+    /// Under the mutex: removes a record's file, and returns the subdirectory it was in.
+    pub(super) fn remove(&self, name: &Name) -> Result<Option<OwnedFd>, StoreError> {
+        match self.tree.unlink(name) {
+            Err(errno) if is_foreign(errno) => Err(StoreError::Corrupt),
+            other => other.map_err(failed("removing a record")),
+        }
+    }
+
+    /// Under the mutex: removes a file that could not be written whole, unless somebody did so already.
+    pub(super) fn take_back(&self, name: &Name, fd: &OwnedFd) -> Result<(), StoreError> {
         if self.is_in_place(fd)? {
-            self.tree.unlink(name).map_err(failed("removing a record cut short"))?;
+            self.remove(name)?;
         }
         Ok(())
     }

@@ -39,10 +39,10 @@
 //! that says less, for the same reason; the later of those that name the version counts. A new
 //! version starts with no visit but its own, because an update may shorten the life of a session.
 
-use super::checksum::xxh64;
 use crate::core::clock::Time;
 use crate::core::session::codec::RECORD_MAX;
 use crate::core::store::Visit;
+use crate::core::store::checksum::xxh64;
 
 /// Bytes of the head.
 pub const HEAD: usize = 64;
@@ -85,6 +85,11 @@ impl Facts {
     /// Whether a payload of `length` bytes fits into a slot.
     pub fn has_room(&self, length: usize) -> bool {
         length <= self.slot_bytes - SLOT_HEAD
+    }
+
+    /// Bytes of the file.
+    pub fn bytes(&self) -> u64 {
+        (SLOTS + 2 * self.slot_bytes) as u64
     }
 
     /// The facts once the version `sequence` is written, and where in the file it goes.

@@ -14,19 +14,18 @@
 //!   old.
 //! - Syncing, if asked for, happens after the mutex is given back; only a file that is about to
 //!   take the place of another is synced before it does, since the old versions go with it.
+//! - Records are listed in the order of their keys. An index leads from a user to the sessions of that
+//!   user (`users`); a session without one costs nothing there.
 //! - A kill loses nothing. A power cut may, without `sync`, undo or lose what was written last.
-//!
-//! Not done here: removal of expired records, and lists of sessions.
 
 mod access;
-mod checksum;
-mod data_dir;
-mod dir_error;
 mod layout;
+mod listing;
 mod open_file;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod users;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -34,20 +33,21 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use self::access::{Found, is_foreign};
-pub use self::data_dir::{DataDir, DirLock, Owner};
-pub use self::dir_error::DirError;
+use self::access::Found;
 use self::layout::{build_file, seal_slot};
 use self::open_file::{OpenFile, failed, sequence_after, version_of, write_at};
 use self::tree::{Name, Tree};
-use super::{Abilities, Held, Loaded, Merge, Store, StoreError, StoreKey, Visit};
+use self::users::Entry as UserEntry;
+use super::dir::{CORRUPT_MAX, DataDir, DirError, Owner};
+use super::{
+    Abilities, Entry, Held, Loaded, Merge, Position, Purged, Stale, Stats, Store, StoreError,
+    StoreKey, Visit,
+};
 use crate::core::lock::SlotMutexes;
 use crate::core::session::record::Record;
 
 /// How long a file may be unfinished before it counts as damaged: `SessionCleanupGrace` by default.
 pub const GRACE: Duration = Duration::from_secs(240);
-/// Most unreadable records that are kept aside; further ones are removed.
-pub const CORRUPT_MAX: usize = 100;
 
 /// How a [`FileStore`] works.
 #[derive(Debug, Clone, Copy)]
@@ -104,35 +104,39 @@ impl Store for FileStore {
         let mut slot = version_of(record)?;
         seal_slot(&mut slot, sequence_after(0), record.incarnation);
         let (bytes, _) = build_file(&slot);
+        let entry = UserEntry::of(key, record);
+        // Others may look for the record that an entry leads to: none of them in between.
+        let guard = entry.map(|_| self.guard(key)).transpose()?;
+        self.enlist(entry)?;
         let fd = match self.tree.create(&name) {
             Err(Errno::EXIST) => return Err(StoreError::Exists),
             other => other.map_err(failed("making a record"))?,
         };
         if let Err(errno) = write_at(&fd, &bytes, 0) {
             // If this fails too, what stays is damaged and found as such: the cause counts.
-            let _ = self.take_back(key, &name, &fd);
+            let _ = guard
+                .map_or_else(|| self.guard(key), Ok)
+                .map(|_guard| self.take_back(&name, &fd).map(|()| self.strike(entry)));
             return Err(failed("writing a new record")(errno));
         }
+        drop(guard);
         if !self.options.sync {
             return Ok(());
         }
         let shard = self.tree.shard(&name).map_err(failed("opening a subdirectory"))?;
         self.sync(Some(&fd), Some(&shard))?;
+        self.sync_entry(entry)?;
         // The subdirectory may be new, whoever made it.
         self.sync(None, Some(self.tree.root()))
     }
 
     fn load(&self, key: &StoreKey) -> Result<Option<Loaded>, StoreError> {
-        let name = Name::new(key);
-        // A writer faster than one read can tear both slots under it; twice more it hardly will.
-        for _ in 0..3 {
-            match self.find(&name)? {
-                Found::Damaged => {}
-                found => return loaded(found),
-            }
+        match self.look(key, &Name::new(key))? {
+            Found::Nothing => Ok(None),
+            Found::Record(file, record) => Ok(Some(Loaded { record, held: kept(Box::new(file)) })),
+            Found::Newer(format) => Err(StoreError::Newer(format)),
+            Found::Damaged | Found::Unfinished => Err(StoreError::Corrupt),
         }
-        let _guard = self.guard(key)?;
-        loaded(self.find(&name)?)
     }
 
     fn update(&self, key: &StoreKey, held: Held, record: &Record) -> Result<Held, StoreError> {
@@ -147,7 +151,7 @@ impl Store for FileStore {
         if file.facts.incarnation != record.incarnation {
             return Err(StoreError::Gone);
         }
-        let shard = self.write(&name, &mut file, slot)?;
+        let shard = self.write_record(key, &mut file, (slot, record))?;
         drop(guard);
         self.sync(Some(&file.fd), shard.as_ref())?;
         Ok(kept(file))
@@ -169,7 +173,8 @@ impl Store for FileStore {
             }
             Merge::Write(changed) => changed,
         };
-        let shard = self.write(&name, &mut file, version_of(&changed)?)?;
+        let slot = version_of(&changed)?;
+        let shard = self.write_record(key, &mut file, (slot, &changed))?;
         drop(guard);
         self.sync(Some(&file.fd), shard.as_ref())
     }
@@ -193,18 +198,19 @@ impl Store for FileStore {
     fn delete(&self, key: &StoreKey, incarnation: Option<u64>) -> Result<bool, StoreError> {
         let name = Name::new(key);
         let guard = self.guard(key)?;
-        if let Some(incarnation) = incarnation {
-            match self.find(&name)? {
-                Found::Record(_, record) if record.incarnation == incarnation => {}
-                Found::Nothing | Found::Record(..) => return Ok(false),
-                Found::Newer(format) => return Err(StoreError::Newer(format)),
-                Found::Damaged => return Err(StoreError::Corrupt),
+        let entry = match (self.find(&name)?, incarnation) {
+            (Found::Record(_, record), Some(wanted)) if record.incarnation != wanted => {
+                return Ok(false);
             }
-        }
-        let removed = match self.tree.unlink(&name) {
-            Err(errno) if is_foreign(errno) => return Err(StoreError::Corrupt),
-            other => other.map_err(failed("removing a record"))?,
+            (Found::Record(_, record), _) => UserEntry::of(key, &record),
+            // Whatever it is; also what is not finished yet.
+            (_, None) => None,
+            (Found::Nothing, _) => return Ok(false),
+            (Found::Newer(format), _) => return Err(StoreError::Newer(format)),
+            (Found::Damaged | Found::Unfinished, _) => return Err(StoreError::Corrupt),
         };
+        let removed = self.remove(&name)?;
+        self.strike(entry);
         drop(guard);
         self.sync(None, removed.as_ref())?;
         Ok(removed.is_some())
@@ -214,19 +220,35 @@ impl Store for FileStore {
         let name = Name::new(key);
         let _guard = self.guard(key)?;
         match self.find(&name)? {
-            Found::Damaged => {
+            Found::Damaged | Found::Unfinished => {
                 self.tree.set_aside(&name, CORRUPT_MAX).map_err(failed("moving a record aside"))
             }
             _ => Ok(false),
         }
     }
-}
 
-fn loaded(found: Found) -> Result<Option<Loaded>, StoreError> {
-    match found {
-        Found::Nothing => Ok(None),
-        Found::Record(file, record) => Ok(Some(Loaded { record, held: kept(Box::new(file)) })),
-        Found::Newer(format) => Err(StoreError::Newer(format)),
-        Found::Damaged => Err(StoreError::Corrupt),
+    fn scan(
+        &self,
+        from: &Position,
+        see: &mut dyn FnMut(Entry) -> bool,
+    ) -> Result<Option<Position>, StoreError> {
+        self.scan_from(from, see)
+    }
+
+    fn purge(
+        &self,
+        stale: Stale,
+        from: &Position,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Purged, StoreError> {
+        self.purge_from(stale, from, go_on)
+    }
+
+    fn of_user(&self, scope: [u8; 8], user: &str) -> Result<Vec<StoreKey>, StoreError> {
+        self.keys_of_user(scope, user)
+    }
+
+    fn stats(&self) -> Result<Stats, StoreError> {
+        self.known()
     }
 }

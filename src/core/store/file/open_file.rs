@@ -19,6 +19,8 @@ pub struct OpenFile {
     pub fd: OwnedFd,
     /// As of the latest read or write through `fd`.
     pub facts: Facts,
+    /// Of the user of that version, see [`super::users::mark_of`].
+    pub mark: u64,
 }
 
 /// What lies in a file.

@@ -1,39 +1,20 @@
 //! The files below the data directory, each reached from one descriptor without following a link.
-//!
-//! Whoever can write there is the server's user, and what that user plants must lead nowhere else:
-//! not for the server, and not for a tool that root starts.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Stat};
+use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags, ResolveFlags};
 use rustix::io::{Errno, Result, retry_on_intr};
 
 use crate::core::store::StoreKey;
+use crate::core::store::dir::{CORRUPT, DIR_FLAGS, DIR_MODE, FILE_MODE, entries, open_dir};
 
-/// Mode of every file.
-pub const FILE_MODE: Mode = Mode::from_raw_mode(0o600);
-/// Mode of every directory.
-pub const DIR_MODE: Mode = Mode::from_raw_mode(0o700);
-/// Where unreadable records are moved.
-pub const CORRUPT: &str = "corrupt";
 /// End of the name of a file that is to take the place of one that became too small. What a killed
 /// process left of it is never read.
 pub const GROWING: &[u8] = b".new";
 
-const DIR_FLAGS: OFlags =
-    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-const FILE_FLAGS: OFlags = OFlags::RDWR.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-
-/// Opens a directory itself, not what a link in its place leads to.
-pub fn open_dir(at: impl AsFd, name: impl rustix::path::Arg + Copy) -> Result<OwnedFd> {
-    retry_on_intr(|| fs::openat(&at, name, DIR_FLAGS, Mode::empty()))
-}
-
-/// Whether something is a regular file.
-pub fn is_file(stat: &Stat) -> bool {
-    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
-}
+/// How a file is opened for reading and writing.
+pub const FILE_FLAGS: OFlags = OFlags::RDWR.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Where a record lies: `xx/HASH`, in hexadecimal digits of its key; `xx` are the first two.
 pub struct Name([u8; 3 + 64]);
@@ -84,22 +65,18 @@ impl Tree {
 
     /// Opens a record's file for reading and writing.
     pub fn open(&self, name: &Name) -> Result<OwnedFd> {
-        self.open_with(name, OFlags::empty())
+        self.open_below(&name.0, FILE_FLAGS)
     }
 
     /// Makes a record's file, and its subdirectory if that is the first one there.
     pub fn create(&self, name: &Name) -> Result<OwnedFd> {
-        let flags = OFlags::CREATE | OFlags::EXCL;
-        match self.open_with(name, flags) {
+        let flags = FILE_FLAGS | OFlags::CREATE | OFlags::EXCL;
+        match self.open_below(&name.0, flags) {
             Err(Errno::NOENT) => {}
             other => return other,
         }
-        match fs::mkdirat(&self.root, name.shard(), DIR_MODE) {
-            // Another process was first.
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(errno) => return Err(errno),
-        }
-        self.open_with(name, flags)
+        make_dir(&self.root, name.shard())?;
+        self.open_below(&name.0, flags)
     }
 
     /// Makes this tree behave as on a kernel without `openat2`.
@@ -108,17 +85,16 @@ impl Tree {
         self.has_openat2.store(false, Ordering::Relaxed);
     }
 
-    fn open_with(&self, name: &Name, extra: OFlags) -> Result<OwnedFd> {
+    /// Opens what lies at `path`: each part of it itself, not what a link in its place leads to.
+    pub fn open_below(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd> {
         if !self.has_openat2.load(Ordering::Relaxed) {
-            return self.open_by_steps(name, extra);
+            return self.open_by_steps(path, flags);
         }
-        let flags = FILE_FLAGS | extra;
-        let mode = if extra.contains(OFlags::CREATE) { FILE_MODE } else { Mode::empty() };
+        let mode = if flags.contains(OFlags::CREATE) { FILE_MODE } else { Mode::empty() };
         let inside = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-        let path = name.0.as_slice();
         match retry_on_intr(|| fs::openat2(&self.root, path, flags, mode, inside)) {
             Err(errno @ (Errno::NOSYS | Errno::PERM)) => {
-                let opened = self.open_by_steps(name, extra);
+                let opened = self.open_by_steps(path, flags);
                 // A file may refuse with EPERM too; that says nothing about the call.
                 if errno == Errno::NOSYS || !matches!(opened, Err(Errno::PERM)) {
                     self.has_openat2.store(false, Ordering::Relaxed);
@@ -129,15 +105,38 @@ impl Tree {
         }
     }
 
-    fn open_by_steps(&self, name: &Name, extra: OFlags) -> Result<OwnedFd> {
-        let shard = self.shard(name)?;
-        let flags = FILE_FLAGS | extra;
-        retry_on_intr(|| fs::openat(&shard, name.leaf(), flags, FILE_MODE))
+    /// Opens the directory at `path` in the same way.
+    pub fn open_dir_below(&self, path: &[u8]) -> Result<OwnedFd> {
+        self.open_below(path, DIR_FLAGS)
+    }
+
+    fn open_by_steps(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd> {
+        let mut parts = path.rsplitn(2, |&byte| byte == b'/');
+        let leaf = parts.next().unwrap_or_default();
+        let dir = parts.next().map(|dirs| self.dir_by_steps(dirs)).transpose()?;
+        let dir = dir.as_ref().unwrap_or(&self.root);
+        retry_on_intr(|| fs::openat(dir, leaf, flags, FILE_MODE))
+    }
+
+    fn dir_by_steps(&self, path: &[u8]) -> Result<OwnedFd> {
+        let mut parts = path.split(|&byte| byte == b'/');
+        let first = open_dir(&self.root, parts.next().unwrap_or_default())?;
+        parts.try_fold(first, |dir, part| open_dir(&dir, part))
     }
 
     /// Opens the subdirectory of a record.
     pub fn shard(&self, name: &Name) -> Result<OwnedFd> {
         open_dir(&self.root, name.shard())
+    }
+
+    /// Whether something lies in a record's place.
+    pub fn has(&self, name: &Name) -> Result<bool> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match self.open_below(&name.0, flags) {
+            Ok(_) | Err(Errno::LOOP) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(errno),
+        }
     }
 
     /// Removes a record's file, and returns the subdirectory it was in; none if there was no file.
@@ -212,12 +211,21 @@ impl Tree {
     }
 }
 
-fn entries(dir: &OwnedFd) -> Result<usize> {
-    let mut count = 0;
-    for entry in fs::Dir::read_from(dir)? {
-        let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        count += usize::from(name != b"." && name != b"..");
+/// Makes a directory unless it is there.
+pub fn make_dir(at: impl AsFd, name: impl rustix::path::Arg) -> Result<()> {
+    match fs::mkdirat(at, name, DIR_MODE) {
+        // Another process was first.
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Err(errno) => Err(errno),
     }
-    Ok(count)
+}
+
+/// The names in a directory that `of` makes something of, in its order.
+pub fn names<T: Ord>(dir: &OwnedFd, mut of: impl FnMut(&[u8]) -> Option<T>) -> Result<Vec<T>> {
+    let mut found = Vec::new();
+    for entry in fs::Dir::read_from(dir)? {
+        found.extend(of(entry?.file_name().to_bytes()));
+    }
+    found.sort_unstable();
+    Ok(found)
 }

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::core::store::conformance::{key, record, stored};
+use crate::core::store::dir::DirLock;
 
 const NOBODY: Owner = Owner { uid: 65534, gid: 65534 };
 

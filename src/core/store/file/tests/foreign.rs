@@ -5,10 +5,10 @@ use std::os::unix::fs::symlink;
 use proptest::prelude::*;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-use super::super::checksum::xxh64;
 use super::super::open_file::{Seen, understand};
 use super::*;
 use crate::core::clock::Time;
+use crate::core::store::checksum::xxh64;
 use crate::core::store::conformance::{key, record, stored};
 
 fn is_corrupt<T>(result: Result<T, StoreError>) -> bool {

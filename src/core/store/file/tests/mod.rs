@@ -3,7 +3,10 @@
 mod crash;
 mod dir;
 mod foreign;
+mod listing;
+mod processes;
 mod race;
+mod users;
 mod verbs;
 
 use std::fs;
@@ -13,6 +16,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::*;
+use crate::core::store::conformance::processes::FileMutexes;
 use crate::core::store::fake::TestMutexes;
 
 /// A store in a directory of its own.
@@ -26,6 +30,12 @@ fn new_store_with(options: Options) -> (TempDir, FileStore) {
     DataDir::prepare(&path, Owner::current()).unwrap();
     let store = open_store(&path, options);
     (home, store)
+}
+
+/// The store in `home` as several processes open it.
+fn shared_store(home: &Path) -> FileStore {
+    let mutexes = Arc::new(FileMutexes::new(home, 2));
+    FileStore::open(&home.join("data"), mutexes, Options::default()).unwrap()
 }
 
 fn open_store(path: &Path, options: Options) -> FileStore {

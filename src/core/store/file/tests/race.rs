@@ -1,56 +1,15 @@
 //! Readers of other threads and processes beside fast writers.
 
-use std::collections::HashMap;
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-use rustix::fs::{FlockOperation, flock};
 
 use super::*;
 use crate::core::clock::Time;
-use crate::core::lock::MutexError;
 use crate::core::session::values::Key;
 use crate::core::store::conformance::{key, record, record_with};
 
 const RACE: &str = "SESSION_STORE_TEST_RACE";
 const LOADS: usize = 3000;
-
-/// Mutexes of several processes: locks on files. Each lock has a descriptor of its own, so that
-/// threads exclude each other too.
-struct FileMutexes {
-    home: PathBuf,
-    held: Mutex<HashMap<u32, fs::File>>,
-}
-
-impl FileMutexes {
-    fn new(home: &Path) -> Arc<FileMutexes> {
-        Arc::new(FileMutexes { home: home.to_owned(), held: Mutex::default() })
-    }
-}
-
-impl SlotMutexes for FileMutexes {
-    fn count(&self) -> u32 {
-        2
-    }
-
-    fn lock(&self, index: u32) -> Result<(), MutexError> {
-        let file = fs::File::create(self.home.join(format!("mutex-{index}"))).unwrap();
-        flock(&file, FlockOperation::LockExclusive).unwrap();
-        self.held.lock().unwrap().insert(index, file);
-        Ok(())
-    }
-
-    fn unlock(&self, index: u32) {
-        // Closing gives the lock back: out of the table first.
-        let file = self.held.lock().unwrap().remove(&index);
-        drop(file);
-    }
-}
-
-fn shared_store(home: &Path) -> FileStore {
-    FileStore::open(&home.join("data"), FileMutexes::new(home), Options::default()).unwrap()
-}
 
 /// A record whose every part says the same number; of a length that depends on it.
 fn version(number: u64) -> Record {

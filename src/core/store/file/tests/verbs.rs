@@ -4,9 +4,12 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use super::*;
 use crate::core::clock::Time;
-use crate::core::store::conformance::{self, conformance, key, record, record_with, stored};
+use crate::core::store::conformance::{
+    self, conformance, conformance_of_lists, key, record, record_with, stored,
+};
 
 conformance!(new_store());
+conformance_of_lists!(new_store());
 
 mod synced {
     use super::*;
@@ -23,6 +26,7 @@ mod without_openat2 {
     }
 
     conformance!(old_kernel());
+    conformance_of_lists!(old_kernel());
 }
 
 #[test]

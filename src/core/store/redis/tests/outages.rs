@@ -23,9 +23,10 @@ fn is_out<T>(result: &Result<T, StoreError>) -> bool {
 
 /// Waits until the store reads again; each attempt until then fails as an outage.
 fn wait_until_back(store: &RedisStore) {
-    wait_for("the store to be back", PATIENCE, || match store.load(&key(1)) {
-        Err(StoreError::Io { .. }) => None,
-        other => Some(other.map(drop).unwrap()),
+    wait_for("the store to be back", PATIENCE, || {
+        let outcome = store.load(&key(1));
+        assert!(outcome.is_ok() || is_out(&outcome), "{:?}", outcome.map(drop));
+        outcome.is_ok().then_some(())
     });
 }
 

@@ -10,8 +10,8 @@ use rustix::fs::{self, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use rustix::process::{geteuid, getpid};
 
-use super::dir_error::{DirError, Problem};
-use super::tree::{CORRUPT, DIR_MODE, FILE_MODE, is_file, open_dir};
+use super::error::{DirError, Problem};
+use super::{CORRUPT, DIR_MODE, FILE_MODE, is_file, open_dir};
 
 /// The file that the server of a directory holds a lock on.
 pub const LOCK: &str = ".lock";
@@ -104,7 +104,7 @@ impl DataDir {
     }
 
     /// The open directory.
-    pub(super) fn into_fd(self) -> OwnedFd {
+    pub fn into_fd(self) -> OwnedFd {
         self.dir
     }
 }

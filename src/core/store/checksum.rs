@@ -1,4 +1,5 @@
-//! XXH64, the checksum of the file store: it tells a torn write from a whole one, not an attacker.
+//! XXH64, the checksum of what is stored: it tells a torn or damaged version from a whole one, not an
+//! attacker.
 //!
 //! Chosen over a CRC because it is 64 bits wide and runs at memory speed without tables or
 //! processor features; over a crate because it is one screen and frozen since 2014.

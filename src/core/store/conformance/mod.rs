@@ -1,4 +1,11 @@
-//! What every store has to do: one suite, run over each of them by [`conformance!`].
+//! What every store has to do: one suite, run over each of them by [`conformance!`], by
+//! [`conformance_of_lists!`] if it lists, by [`conformance_of_processes!`] if several processes open it.
+//! Over stores that live inside httpd alone a debug build of the module runs it, see `module::suite`.
+
+#[cfg(test)]
+mod churn;
+#[cfg(test)]
+pub mod processes;
 
 use std::sync::Barrier;
 
@@ -10,6 +17,7 @@ use crate::core::session::values::{Key, Values};
 
 /// Makes a test of each part of the suite for a store. The argument is an expression: a pair of
 /// what has to live as long as the store, and the store.
+#[cfg(test)]
 macro_rules! conformance {
     ($make:expr) => {
         conformance!($make;
@@ -42,9 +50,11 @@ macro_rules! conformance {
         )*
     };
 }
+#[cfg(test)]
 pub(super) use conformance;
 
 /// The same for what a store that lists can do, [`super::Abilities::lists`].
+#[cfg(test)]
 macro_rules! conformance_of_lists {
     ($make:expr) => {
         conformance!($make;
@@ -59,7 +69,10 @@ macro_rules! conformance_of_lists {
         );
     };
 }
+#[cfg(test)]
 pub(super) use conformance_of_lists;
+#[cfg(test)]
+pub(super) use processes::conformance_of_processes;
 
 /// A key; another one for each number.
 pub fn key(number: u8) -> StoreKey {

@@ -1,0 +1,56 @@
+//! Libraries that other parts of the process load and unload.
+
+use std::ffi::{CStr, c_void};
+use std::mem::zeroed;
+
+/// Keeps the library that holds `address` loaded to the end of the process, however often it is closed.
+/// What is part of the program is there anyway.
+///
+/// httpd closes its modules at each restart and opens them again, maybe elsewhere: whoever keeps a
+/// pointer into one over a restart has to keep it loaded.
+///
+/// # Errors
+/// What `dlopen` says; the address is in no library.
+pub fn keep_loaded(address: *const c_void) -> Result<(), String> {
+    let info = library_of(address).ok_or("it is in no library")?;
+    // SAFETY: asks for a number of this process.
+    let entry = unsafe { libc::getauxval(libc::AT_ENTRY) };
+    let program = library_of(std::ptr::with_exposed_provenance(entry as usize));
+    if program.is_some_and(|program| program.dli_fbase == info.dli_fbase) {
+        return Ok(());
+    }
+    let flags = libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE;
+    // SAFETY: the library is loaded, so nothing of it runs; the name is the loader's own.
+    let kept = unsafe { libc::dlopen(info.dli_fname, flags) };
+    if !kept.is_null() {
+        return Ok(());
+    }
+    // SAFETY: the text of the failure just now, in this thread.
+    let problem = unsafe { libc::dlerror() };
+    if problem.is_null() {
+        return Err("the loader does not know its library".to_owned());
+    }
+    // SAFETY: as above.
+    Err(unsafe { CStr::from_ptr(problem) }.to_string_lossy().into_owned())
+}
+
+fn library_of(address: *const c_void) -> Option<libc::Dl_info> {
+    // SAFETY: a struct of pointers, which the call fills.
+    let mut info: libc::Dl_info = unsafe { zeroed() };
+    // SAFETY: looks the address up and reads nothing there.
+    (unsafe { libc::dladdr(address, &mut info) } != 0).then_some(info)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_and_the_program_are_kept_and_nothing_else() {
+        assert_eq!(keep_loaded(libc::malloc as *const c_void), Ok(()));
+        assert_eq!(keep_loaded(keep_loaded as *const c_void), Ok(()));
+        assert!(keep_loaded(std::ptr::null()).is_err());
+        let local = 0;
+        assert!(keep_loaded((&raw const local).cast()).is_err());
+    }
+}

@@ -1,0 +1,118 @@
+//! `Require session…` and `AuthType Session`.
+
+use super::pages;
+use crate::steps::{Signals, answer, run, visitor};
+use crate::support::Request;
+
+#[test]
+fn a_session_its_user_or_a_value_can_be_required() {
+    let server = pages()
+        .conf(
+            "<Location \"/page.html\">\nRequire session\n</Location>\n\
+             <Location \"/admin.html\">\nRequire session-user ann \"Jo Doe\"\n</Location>\n\
+             <Location \"/none.html\">\nRequire session-value role admin \"the boss\"\n</Location>",
+        )
+        .start();
+    let mut client = server.client();
+    let statuses = |client: &mut crate::support::Client| {
+        ["/page.html", "/admin.html", "/none.html"].map(|path| client.get(path).status)
+    };
+    assert_eq!(statuses(&mut client), [403, 403, 403]);
+    assert!(client.jar.is_empty());
+    run(&mut client, "set:role=guest");
+    assert_eq!(statuses(&mut client), [200, 403, 403]);
+    run(&mut client, "set_user:Jo%20Doe");
+    assert_eq!(statuses(&mut client), [200, 200, 403]);
+    run(&mut client, "set:role=the%20boss;set_user:eve");
+    assert_eq!(statuses(&mut client), [200, 403, 200]);
+    run(&mut client, "invalidate");
+    assert_eq!(statuses(&mut client), [403, 403, 403]);
+    let page = client.get("/page.html");
+    assert_eq!(page.headers_all("Vary"), ["Cookie"]);
+    server.allow_log("AH01630");
+}
+
+#[test]
+fn where_the_engine_is_off_nobody_is_granted_anything() {
+    let server = pages()
+        .conf("<Location \"/page.html\">\nSessionEngine off\nRequire session\n</Location>")
+        .start();
+    let mut client = visitor(&server);
+    assert_eq!(client.get("/page.html").status, 403);
+    server.allow_log("AH01630");
+}
+
+#[test]
+fn a_line_without_its_words_fails_the_configuration_test() {
+    for (line, said) in [
+        ("Require session now", "takes no words"),
+        ("Require session-user", "takes one user or more"),
+        ("Require session-value role", "takes a key and one value or more"),
+    ] {
+        let test = pages().conf(&format!("<Location \"/x\">\n{line}\n</Location>")).configtest();
+        assert!(!test.passed && test.output.contains(said), "{line}: {}", test.output);
+    }
+}
+
+const LOGIN: &str = "<Location \"/in\">\nAuthType Session\nRequire valid-user\nSetHandler probe\n</Location>\n\
+                     <Location \"/admin.html\">\nAuthType Session\nRequire user ann\n</Location>\n\
+                     LogFormat \"user %u\" who\nCustomLog logs/who.log who";
+
+#[test]
+fn the_sessions_user_is_the_requests() {
+    let server = pages()
+        .module("cgid")
+        .script("in/who.cgi", "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n%s %s' \"$REMOTE_USER\" \"$AUTH_TYPE\"\n")
+        .conf(LOGIN)
+        .conf("<Location \"/in/who.cgi\">\nSetHandler cgi-script\nOptions +ExecCGI\n</Location>")
+        .start();
+    let mut client = visitor(&server);
+    let refused = client.get("/in/who.cgi").expect(401);
+    assert_eq!(refused.header("WWW-Authenticate"), Some("Session"));
+    run(&mut client, "set_user:ann");
+    assert_eq!(client.get("/in/who.cgi").expect(200).text(), "ann Session");
+    assert_eq!(client.get("/admin.html").expect(200).text(), "admin\n");
+    run(&mut client, "set_user:bob");
+    assert_eq!(client.get("/in/who.cgi").expect(200).text(), "bob Session");
+    assert_eq!(client.get("/admin.html").status, 401);
+    run(&mut client, "set_user");
+    client.get("/in/who.cgi").expect(401);
+    let log = std::fs::read_to_string(server.root().join("logs/who.log")).expect("the log");
+    assert!(log.contains("user ann\n") && log.contains("user bob\n"), "{log}");
+    server.allow_log("AH01631");
+}
+
+#[test]
+fn a_page_for_who_is_not_logged_in_is_an_errordocument() {
+    let server = pages()
+        .conf("<Location \"/admin.html\">\nAuthType Session\nRequire valid-user\nErrorDocument 401 /none.html\n</Location>")
+        .start();
+    let refused = server.get("/admin.html").expect(401);
+    assert_eq!(refused.text(), "none\n");
+}
+
+#[test]
+fn a_handler_is_not_run_for_a_user_whose_session_is_another_ones_by_then() {
+    let server = pages().conf(LOGIN).conf("SessionLockTimeout 20s").start();
+    let mut client = visitor(&server);
+    run(&mut client, "set_user:ann");
+    let signals = Signals::of(&server);
+    // One request holds the session and ends it while another one, let in already, waits for it.
+    let holder = signals.hold(&mut client.clone(), "invalidate", "held", "end");
+    let mut waiter = client.clone().open(&Request::get("/in?user").close());
+    assert!(!waiter.stirs(std::time::Duration::from_millis(300)), "it did not wait");
+    signals.raise("end");
+    answer(holder).expect(200);
+    let late = answer(waiter);
+    assert_eq!(late.status, 403);
+    server.expect_log("the session that let the user in has ended");
+}
+
+#[test]
+fn authtype_session_without_the_engine_is_an_error_that_says_so() {
+    let server = pages()
+        .conf("<Location \"/page.html\">\nSessionEngine off\nAuthType Session\nRequire valid-user\n</Location>")
+        .start();
+    assert_eq!(server.get("/page.html").status, 500);
+    server.expect_log("AuthType Session where SessionEngine is off");
+}
