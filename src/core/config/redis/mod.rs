@@ -1,9 +1,11 @@
 //! Where a Redis is and how it is spoken to: the address in `SessionStore redis://…` taken apart.
 //!
-//!     redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]     one server; rediss:// by TLS
-//!     redis+unix:///PATH                                 one server, by a socket of this machine
-//!     redis+sentinel://HOST[:PORT][,HOST…]/NAME[/DATABASE]   the master NAME, by its sentinels
-//!     redis+cluster://HOST[:PORT][,HOST…]                a cluster, by some of its nodes
+//! ```text
+//! redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]     one server; rediss:// by TLS
+//! redis+unix:///PATH                                 one server, by a socket of this machine
+//! redis+sentinel://HOST[:PORT][,HOST…]/NAME[/DATABASE]   the master NAME, by its sentinels
+//! redis+cluster://HOST[:PORT][,HOST…]                a cluster, by some of its nodes
+//! ```
 //!
 //! With `rediss+sentinel` and `rediss+cluster` all of them are reached by TLS. User and password are
 //! percent-encoded. Options follow a `?` and are parted by `&`; [`OPTIONS`] lists them. A mistake is told
