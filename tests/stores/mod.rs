@@ -2,5 +2,6 @@
 
 mod behaviour;
 mod provider;
+mod redis;
 mod refusals;
 mod socache;

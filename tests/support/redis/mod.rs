@@ -42,20 +42,57 @@ impl Redis {
     /// The same with further arguments.
     #[track_caller]
     pub fn start_with(arguments: &[&str]) -> Redis {
-        let redis = Redis::prepare(arguments);
-        redis.launch();
-        redis.wait_until_it_answers();
-        redis
+        Redis::prepare(Port::reserve(), arguments).started()
+    }
+
+    /// A server on this port.
+    #[track_caller]
+    pub fn start_on(port: Port) -> Redis {
+        Redis::prepare(port, &[]).started()
+    }
+
+    /// A server that speaks TLS alone, with a certificate for 127.0.0.1; it takes clients with one of the
+    /// same authority and without.
+    #[track_caller]
+    pub fn start_by_tls(certificates: &Certificates) -> Redis {
+        let text = |path: PathBuf| path.to_str().expect("a path in UTF-8").to_owned();
+        let files = [certificates.cert(), certificates.key(), certificates.ca()].map(text);
+        let port = Port::reserve();
+        let number = port.number().to_string();
+        let [cert, key, ca] = &files;
+        let redis = Redis::prepare(
+            port,
+            &[
+                ["--port", "0", "--tls-port", &number, "--tls-cert-file", cert].as_slice(),
+                &[
+                    "--tls-key-file",
+                    key,
+                    "--tls-ca-cert-file",
+                    ca,
+                    "--tls-auth-clients",
+                    "optional",
+                ],
+            ]
+            .concat(),
+        );
+        redis.started()
+    }
+
+    #[track_caller]
+    fn started(self) -> Redis {
+        self.launch();
+        self.wait_until_it_answers();
+        self
     }
 
     /// One that is not started yet.
-    fn prepare(arguments: &[&str]) -> Redis {
+    fn prepare(port: Port, arguments: &[&str]) -> Redis {
         Redis {
             folder: tempfile::Builder::new()
                 .prefix("session_store-redis-")
                 .tempdir()
                 .expect("making a folder for redis-server"),
-            port: Port::reserve(),
+            port,
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
             child: Mutex::new(None),
         }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use super::{PATIENCE, Redis, wait_value};
+use super::{PATIENCE, Port, Redis, wait_value};
 
 /// The name of the master.
 const NAME: &str = "tests";
@@ -81,7 +81,7 @@ impl RedisWithSentinels {
 
 /// A sentinel keeps what it learns in its configuration.
 fn sentinel(master: u16) -> Redis {
-    let redis = Redis::prepare(&[]);
+    let redis = Redis::prepare(Port::reserve(), &[]);
     let conf = redis.folder().join("sentinel.conf");
     fs::write(
         &conf,

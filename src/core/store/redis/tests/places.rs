@@ -20,18 +20,11 @@ fn refusal(store: &RedisStore) -> String {
     store.greet().expect_err("it was let in").to_string()
 }
 
-/// A server that speaks TLS only and wants certificates of its clients.
+/// A server that speaks TLS alone, and its address.
 fn by_tls(certificates: &Certificates) -> (Redis, String) {
-    let port = super::support::ports::Port::reserve();
-    let number = port.number().to_string();
-    let text = |path: std::path::PathBuf| path.to_str().unwrap().to_owned();
-    let (cert, key) = (text(certificates.cert()), text(certificates.key()));
-    let ca = text(certificates.ca());
-    let arguments = ["--tls-port", &number, "--tls-cert-file", &cert, "--tls-key-file", &key];
-    let more = ["--tls-ca-cert-file", &ca, "--tls-auth-clients", "optional"];
-    let redis = Redis::start_with(&[arguments.as_slice(), &more].concat());
-    drop(port);
-    (redis, format!("rediss://127.0.0.1:{number}"))
+    let redis = Redis::start_by_tls(certificates);
+    let address = redis.address().replace("redis:", "rediss:");
+    (redis, address)
 }
 
 fn with_files(address: &str) -> Site {
