@@ -9,6 +9,7 @@ pub mod cache;
 pub mod clock;
 pub mod config;
 pub mod cookie;
+pub mod database;
 pub mod export;
 pub mod lock;
 pub mod session;

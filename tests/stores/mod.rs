@@ -1,6 +1,7 @@
 //! Stores other than files: what each of them keeps, and what it says it cannot do.
 
 mod behaviour;
+mod dbm;
 mod provider;
 mod refusals;
 mod socache;

@@ -5,9 +5,11 @@
 
 use std::fmt;
 
+use super::dbm::DbmType;
 use super::kinds::{MaxAge, SameSite, Secure};
 use super::place::Place;
 use super::server::{SecretSource, Server};
+use super::stores::StoreChoice;
 use super::values::{show_duration, show_size};
 use crate::core::store::memory::{Layout, SHARDS};
 
@@ -49,7 +51,27 @@ pub fn check_server(server: &Server) -> Result<Vec<Warning>, String> {
                 .to_owned(),
         ));
     }
+    warnings.extend(check_dbm(server)?);
     Ok(warnings)
+}
+
+fn check_dbm(server: &Server) -> Result<Option<Warning>, String> {
+    let kind = server.dbm_type();
+    let StoreChoice::Dbm(file) = server.store() else {
+        let unused = || Warning("SessionDBMType has no effect without SessionStore dbm".to_owned());
+        return Ok(server.dbm_type.map(|_| unused()));
+    };
+    if kind == DbmType::Lmdb {
+        return Ok(None);
+    }
+    if file.map.is_some() {
+        return Err("SessionStore dbm:FILE?map=SIZE bounds SessionDBMType lmdb only".to_owned());
+    }
+    Ok(Some(Warning(format!(
+        "SessionDBMType {}: a process that is killed while it writes can damage the whole file; \
+         lmdb survives that",
+        kind.word()
+    ))))
 }
 
 /// Judges the settings of a server or virtual host.
@@ -334,6 +356,19 @@ mod tests {
         let section = place(&["SessionIdSameSite None"]);
         assert_eq!(check_section(&base, &section, &server(DIR)), Ok(vec![]));
         assert!(check_section(&place(&["SessionEngine on"]), &section, &server(DIR)).is_err());
+    }
+
+    #[test]
+    fn kinds_of_databases_are_judged_with_their_store() {
+        let verdict = |lines: &[&str]| check_server(&server(lines));
+        assert_eq!(verdict(&["SessionStore dbm"]), Ok(vec![]));
+        assert_eq!(verdict(&["SessionStore dbm:/a/b?map=8G", "SessionDBMType lmdb"]), Ok(vec![]));
+        let said = |lines: &[&str]| verdict(lines).unwrap()[0].to_string();
+        assert!(said(&["SessionDBMType lmdb"]).contains("no effect"));
+        assert!(said(&["SessionStore dbm", "SessionDBMType DB"]).contains("killed"));
+        assert!(verdict(&["SessionStore dbm:/a/b?map=8G", "SessionDBMType DB"]).is_err());
+        assert!(verdict(&["SessionStore dbm:/a/b", "SessionDataDir /b"]).is_err());
+        assert!(verdict(&["SessionStore dbm:/a/b", "SessionDataDir /a"]).is_ok());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! host, directory) or the [`Server`]; nothing here reads a file, opens a store or asks the system.
 
 mod check;
+mod dbm;
 mod directives;
 mod dump;
 mod identity;
@@ -17,6 +18,7 @@ pub(crate) mod testing;
 mod values;
 
 pub use self::check::{Warning, check, check_section, check_server};
+pub use self::dbm::{DbmFile, DbmType};
 pub use self::directives::{Args, DIRECTIVES, Directive, Origin, Target, find};
 pub use self::dump::{DUMP_DEFINE, Dump, DumpError};
 pub use self::kinds::{

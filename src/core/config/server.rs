@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::dbm::DbmType;
 use super::stores::{MEMORY_DEFAULT, StoreChoice};
 
 /// Where a secret comes from (`SessionSecret`). Reading a file or running a command is not done here.
@@ -33,6 +34,7 @@ impl fmt::Debug for SecretSource {
 pub struct Server {
     pub(super) store: Option<StoreChoice>,
     pub(super) data_dir: Option<Arc<str>>,
+    pub(super) dbm_type: Option<DbmType>,
     pub(super) memory_size: Option<u64>,
     pub(super) locks: Option<u32>,
     pub(super) secrets: Option<Arc<[SecretSource]>>,
@@ -51,8 +53,12 @@ impl Server {
     /// # Errors
     /// Both are given and differ; a whole sentence.
     pub fn directory(&self) -> Result<Option<Arc<str>>, String> {
-        let StoreChoice::File { dir } = self.store() else { return Ok(self.data_dir.clone()) };
-        match (dir, self.data_dir.clone()) {
+        let named = match self.store() {
+            StoreChoice::File { dir } => dir,
+            StoreChoice::Dbm(file) => file.directory(),
+            _ => None,
+        };
+        match (named, self.data_dir.clone()) {
             (Some(dir), Some(data)) if Path::new(&*dir) != Path::new(&*data) => Err(
                 "SessionDataDir and the directory of SessionStore differ: give one of them, or \
                      the same path in both"
@@ -64,7 +70,12 @@ impl Server {
 
     /// Whether the store cannot do without a directory.
     pub fn needs_directory(&self) -> bool {
-        matches!(self.store(), StoreChoice::File { .. } | StoreChoice::Dbm { file: None })
+        matches!(self.store(), StoreChoice::File { .. } | StoreChoice::Dbm(_))
+    }
+
+    /// What kind of database the store in one has.
+    pub fn dbm_type(&self) -> DbmType {
+        self.dbm_type.unwrap_or(DbmType::Lmdb)
     }
 
     /// Bytes of the store in memory: `SessionMemorySize` or the size named with the store. Both may be

@@ -6,6 +6,7 @@
 mod checksum;
 #[cfg(any(test, all(debug_assertions, feature = "httpd")))]
 pub(crate) mod conformance;
+pub mod dbm;
 pub mod dir;
 pub mod external;
 #[cfg(test)]

@@ -80,7 +80,7 @@ pub fn code(request: Request<'_>, failure: &Failure) -> apr_status_t {
             CODES.general
         }
         SessionError::Absent => CODES.general,
-        SessionError::Limit(_) => CODES.space,
+        SessionError::Limit(_) | SessionError::StoreLimit(_) => CODES.space,
         SessionError::ReadOnly => CODES.access,
         SessionError::HeadSent
         | SessionError::ThroughAlias

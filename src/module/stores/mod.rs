@@ -1,6 +1,7 @@
 //! The stores as the module makes them: planned from the configuration, prepared once by the parent,
 //! opened by each child.
 
+mod dbm;
 mod file;
 mod memory;
 mod provider;
@@ -25,6 +26,8 @@ pub type News = Vec<(Level, String)>;
 pub enum Plan {
     /// Files.
     File(file::Plan),
+    /// One database file.
+    Dbm(dbm::Plan),
     /// Memory that all processes share.
     Memory(memory::Plan),
     /// An object cache of httpd's.
@@ -64,6 +67,7 @@ pub unsafe fn check(settings: &Server, pool: Pool) -> Result<Verdict, String> {
         StoreChoice::Socache { .. } => unsafe { socache::check(settings, pool) },
         // SAFETY: as the caller says.
         StoreChoice::Provider { .. } => unsafe { provider::check(settings, pool) },
+        StoreChoice::Dbm(_) => dbm::check(settings),
         _ => Ok(Verdict::default()),
     }
 }
@@ -103,6 +107,7 @@ impl Plan {
     pub fn new(settings: &Server) -> Result<Plan, String> {
         match settings.store() {
             StoreChoice::File { .. } => file::Plan::new(settings).map(Plan::File),
+            StoreChoice::Dbm(_) => dbm::Plan::new(settings).map(Plan::Dbm),
             StoreChoice::Memory { .. } => memory::Plan::new(settings).map(Plan::Memory),
             StoreChoice::Socache { .. } => socache::Plan::new(settings).map(Plan::Socache),
             StoreChoice::Provider { .. } => provider::Plan::new(settings).map(Plan::Provider),
@@ -114,6 +119,7 @@ impl Plan {
     pub fn mutexes(&self) -> u32 {
         match self {
             Plan::File(_) => 0,
+            Plan::Dbm(_) => 1,
             Plan::Memory(_) => memory::MUTEXES,
             Plan::Socache(plan) => plan.mutexes(),
             Plan::Provider(plan) => plan.mutexes(),
@@ -127,6 +133,7 @@ impl Plan {
     pub fn prepare(&self, parent: Parent) -> Result<(Box<dyn Prepared>, News), String> {
         match self {
             Plan::File(plan) => plan.prepare(),
+            Plan::Dbm(plan) => plan.prepare(),
             Plan::Memory(plan) => plan.prepare(),
             Plan::Socache(plan) => plan.prepare(parent),
             Plan::Provider(plan) => plan.prepare(parent),
@@ -140,6 +147,7 @@ impl Plan {
     pub fn settings(&self) -> Result<Vec<(&'static str, String)>, String> {
         match self {
             Plan::File(plan) => Ok(plan.settings()),
+            Plan::Dbm(plan) => Ok(plan.settings()),
             Plan::Memory(plan) => Ok(plan.settings()),
             Plan::Socache(_) | Plan::Provider(_) => Err(format!(
                 "SessionStore {} can be opened by httpd only, which another program is not",
@@ -155,6 +163,7 @@ impl Plan {
         }
         match (used, self) {
             (Plan::File(used), Plan::File(wanted)) => wanted.change_from(used),
+            (Plan::Dbm(used), Plan::Dbm(wanted)) => wanted.change_from(used),
             (Plan::Memory(used), Plan::Memory(wanted)) => wanted.change_from(used),
             (used, wanted) if used.name() == wanted.name() => {
                 Some(format!("what SessionStore {} is told changes", used.name()))
@@ -169,6 +178,7 @@ impl Plan {
     fn name(&self) -> String {
         match self {
             Plan::File(_) => "file".to_owned(),
+            Plan::Dbm(_) => "dbm".to_owned(),
             Plan::Memory(_) => "memory".to_owned(),
             Plan::Socache(plan) => plan.name(),
             Plan::Provider(plan) => plan.name(),

@@ -92,6 +92,7 @@ pub const DIRECTIVES: &[Directive] = &[
     life::ENGINE,
     server::STORE,
     server::DATA_DIR,
+    server::DBM_TYPE,
     server::MEMORY_SIZE,
     server::LOCKS,
     locking::LOCKING,

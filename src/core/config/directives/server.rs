@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::{Args, Directive, Set, once};
+use crate::core::config::dbm::DbmType;
 use crate::core::config::server::SecretSource;
 use crate::core::config::stores::{MEMORY_MAX, MEMORY_MIN, StoreChoice};
-use crate::core::config::values::{number, on_off, path, plain, size};
+use crate::core::config::values::{choice, number, on_off, path, plain, size};
 
 const SECRETS_MAX: usize = 8;
 /// Shortest inline secret, in bytes.
@@ -18,7 +19,7 @@ pub const STORE: Directive = Directive {
     syntax: "TYPE[:ARG]",
     args: Args::One,
     default: "file",
-    allowed: "file[:DIR], dbm[:FILE], memory[:SIZE], redis://HOST, socache:NAME[:ARG] or a provider's name",
+    allowed: "file[:DIR], dbm[:FILE[?map=SIZE]], memory[:SIZE], redis://HOST, socache:NAME[:ARG] or a provider's name",
     htaccess: None,
     help: "where sessions are kept",
     set: Set::Server(|server, words| once(&mut server.store, StoreChoice::parse(words[0])?)),
@@ -33,6 +34,17 @@ pub const DATA_DIR: Directive = Directive {
     htaccess: None,
     help: "the directory in which the store keeps its data",
     set: Set::Server(|server, words| once(&mut server.data_dir, path(words[0])?)),
+};
+
+pub const DBM_TYPE: Directive = Directive {
+    name: "SessionDBMType",
+    syntax: "TYPE",
+    args: Args::One,
+    default: "lmdb",
+    allowed: "lmdb, or a type of APR's DBM: default, GDBM, DB or SDBM",
+    htaccess: None,
+    help: "the kind of database of SessionStore dbm",
+    set: Set::Server(|server, words| once(&mut server.dbm_type, choice(words[0], DbmType::WORDS)?)),
 };
 
 pub const MEMORY_SIZE: Directive = Directive {

@@ -1,0 +1,33 @@
+//! `SessionStore dbm`, with each kind of database that is here.
+
+mod damage;
+mod full;
+mod keeps;
+mod limits;
+mod settings;
+
+use crate::steps::sessions;
+use crate::support::{Builder, Server};
+
+/// Every kind that `SessionDBMType` knows.
+const KINDS: [&str; 5] = ["lmdb", "default", "GDBM", "DB", "SDBM"];
+
+/// What is said of a kind that a killed process can damage.
+const FRAGILE: &str = "a process that is killed while it writes can damage the whole file";
+
+fn on(kind: &str) -> Builder {
+    with(sessions(), kind)
+}
+
+fn with(builder: Builder, kind: &str) -> Builder {
+    builder.conf(&format!("SessionStore dbm\nSessionDBMType {kind}"))
+}
+
+/// Starts a server with a database of this kind, and expects its warning.
+fn start(builder: Builder, kind: &str) -> Server {
+    let server = builder.start();
+    if kind != "lmdb" {
+        server.expect_log(FRAGILE);
+    }
+    server
+}
