@@ -13,6 +13,7 @@ void shim_register_hooks(void)
     static const char *const after[] = { "mod_session.c", NULL };
     static const char *const before[] = { "mod_headers.c", "mod_cache.c",
                                           NULL };
+    static const char *const cache[] = { "mod_cache.c", NULL };
 
     ap_hook_pre_config(mss_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     /* Behind the MPM, which finds out here how many children it may have. */
@@ -32,8 +33,9 @@ void shim_register_hooks(void)
                           APR_HOOK_MIDDLE);
     ap_hook_insert_error_filter(mss_insert_filter, after, before,
                                 APR_HOOK_MIDDLE);
-    /* First of all: it runs the other handlers inside itself. */
-    ap_hook_handler(mss_handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    /* First of all: it runs the other handlers inside itself. Only a cache
+     * comes before it, for it has to see what the client sent. */
+    ap_hook_handler(mss_handler, cache, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_check_authn(mss_check_authn, NULL, NULL, APR_HOOK_MIDDLE,
                         AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_expr_lookup(mss_expr_lookup, NULL, NULL, APR_HOOK_MIDDLE);
@@ -45,4 +47,9 @@ void shim_register_hooks(void)
     /* A cache of parts of pages is one less. */
     ap_register_output_filter("SESSION_STORE_PART", mss_part_filter, NULL,
                               AP_FTYPE_CONTENT_SET - 2);
+    /* Before what httpd writes is cut, coalesced or encrypted. */
+    ap_register_output_filter("SESSION_STORE_RAW", mss_raw_filter, NULL,
+                              AP_FTYPE_CONNECTION);
+    ap_register_input_filter("SESSION_STORE_TRAILERS", mss_trailers_filter,
+                             NULL, AP_FTYPE_CONTENT_SET);
 }

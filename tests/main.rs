@@ -3,6 +3,7 @@
 mod bad_input;
 mod c_api;
 mod caches;
+mod cleanup;
 mod config;
 mod ends;
 mod examples;

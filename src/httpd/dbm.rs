@@ -115,8 +115,7 @@ impl AprDbm {
         let room = directory.and_then(|directory| rustix::fs::statvfs(directory).ok());
         match room {
             Some(room) if room.f_bavail.saturating_mul(room.f_frsize) < needed => {
-                let cause = io::Error::from(io::ErrorKind::StorageFull);
-                Err(DatabaseError::Failed { doing: WRITING, cause })
+                Err(DatabaseError::failed(WRITING)(rustix::io::Errno::NOSPC))
             }
             _ => Ok(()),
         }

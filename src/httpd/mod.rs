@@ -12,6 +12,7 @@
 //! - **Forks.** The parent has no threads; children inherit what it mapped shared.
 
 pub mod apr;
+pub mod brigade;
 pub mod dbm;
 pub mod guard;
 pub mod language;
@@ -25,3 +26,4 @@ pub mod socache;
 pub mod status;
 pub mod sys;
 pub mod table;
+pub mod watchdog;

@@ -51,10 +51,18 @@ pub fn strip(request: Request<'_>) -> Vec<(&[u8], &[u8])> {
 /// awaited, once.
 pub fn obey(request: Request<'_>) -> Result<Option<Awaited>, Failure> {
     let headers = strip(request);
+    obey_headers(request, headers.into_iter())
+}
+
+/// The same with headers that came another way.
+pub fn obey_headers<'h>(
+    request: Request<'_>,
+    headers: impl Iterator<Item = (&'h [u8], &'h [u8])>,
+) -> Result<Option<Awaited>, Failure> {
     let Some(awaited) = tree::slot(request).and_then(|slot| slot.awaited.take()) else {
         return Ok(None);
     };
-    let orders = Orders::read(awaited.accept, headers.iter().copied()).map_err(Failure::Backend)?;
+    let orders = Orders::read(awaited.accept, headers).map_err(Failure::Backend)?;
     tell(request, &orders);
     if orders.is_empty() {
         return Ok(Some(awaited));

@@ -1,11 +1,17 @@
 //! What clients send that only this server may say to its backends.
 
+use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::veil;
 use crate::core::export::client::connection_without_ours;
 use crate::core::export::names::is_ours;
 use crate::httpd::request::Request;
+
+/// The filter that sees trailers come; httpd keeps names in lower case.
+const TRAILERS: &CStr = c"session_store_trailers";
+/// HTTP/2 has trailers without saying so in the head.
+const HTTP_2: i32 = 2000;
 
 /// Sessions exist somewhere on this server. Set in each new child.
 static WATCHED: AtomicBool = AtomicBool::new(false);
@@ -42,6 +48,19 @@ fn clean(request: Request<'_>) {
         None => {}
         Some(left) if left.is_empty() => headers.unset("Connection"),
         Some(left) => headers.set("Connection", &left),
+    }
+}
+
+/// Before the body is read by a handler: what comes behind it is looked at.
+pub fn expect_trailers(request: Request<'_>) {
+    if request.main().is_some() || !WATCHED.load(Ordering::Relaxed) {
+        return;
+    }
+    // An earlier phase may have read the body.
+    clean_trailers(request);
+    let chunked = request.headers_in().get(c"Transfer-Encoding").is_some();
+    if chunked || request.protocol() >= HTTP_2 {
+        request.add_input_filter(TRAILERS);
     }
 }
 

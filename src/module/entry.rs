@@ -3,7 +3,8 @@
 use std::ffi::c_int;
 
 use super::filter::Verdict;
-use super::{backend, clients, filter, handler, language, lifecycle, report, tree};
+use super::{backend, cleanup, clients, filter, handler, language, lifecycle, raw, report, tree};
+use crate::httpd::brigade::Brigade;
 use crate::httpd::guard::guarded;
 use crate::httpd::language::Lookup;
 use crate::httpd::log::Level;
@@ -93,7 +94,13 @@ pub unsafe extern "C" fn mss_post_read_request(record: *mut sys::request_rec) ->
 pub unsafe extern "C" fn mss_insert_filter(record: *mut sys::request_rec) {
     // SAFETY: httpd's record, in the thread that works on it.
     let Some(request) = (unsafe { Request::from_raw(record) }) else { return };
-    guarded(|| filter::insert(request), || panicked(request));
+    guarded(
+        || {
+            clients::expect_trailers(request);
+            filter::insert(request);
+        },
+        || panicked(request),
+    );
 }
 
 /// The first of all handlers.
@@ -190,12 +197,53 @@ pub unsafe extern "C" fn mss_part_filter(
     unsafe { sys::ap_pass_brigade(next, brigade) }
 }
 
+/// Output on its way to the client, all of its connection.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mss_raw_filter(
+    this: *mut sys::ap_filter_t,
+    brigade: *mut sys::apr_bucket_brigade,
+) -> sys::apr_status_t {
+    // SAFETY: httpd's filter, which lives as long as its connection.
+    let filter = unsafe { &*this };
+    // SAFETY: what `raw::watch` added the filter with; it lives as long as the connection.
+    let watch = unsafe { &*filter.ctx.cast::<raw::Watch>() };
+    // SAFETY: a live brigade.
+    let looked_at = unsafe { Brigade::from_raw(brigade) };
+    match guarded(|| raw::pass(watch, looked_at), || Ok(true)) {
+        // SAFETY: the next filter of the chain.
+        Ok(true) => unsafe { sys::ap_pass_brigade(filter.next, brigade) },
+        Ok(false) => 0,
+        Err(status) => status,
+    }
+}
+
+/// The body of a request on its way in.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mss_trailers_filter(
+    this: *mut sys::ap_filter_t,
+    brigade: *mut sys::apr_bucket_brigade,
+    mode: sys::ap_input_mode_t,
+    block: sys::apr_read_type_e,
+    bytes: sys::apr_off_t,
+) -> sys::apr_status_t {
+    // SAFETY: httpd's filter, which lives as long as its request.
+    let filter = unsafe { &*this };
+    // SAFETY: the next filter of the chain, with what this one was called with.
+    let status = unsafe { sys::ap_get_brigade(filter.next, brigade, mode, block, bytes) };
+    // SAFETY: a resource filter's request, in the thread that works on it.
+    if let Some(request) = unsafe { Request::from_raw(filter.r) } {
+        guarded(|| clients::clean_trailers(request), || ());
+    }
+    status
+}
+
 /// When a request is logged, maybe on another thread: from here on it has no session.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mss_log_transaction(record: *mut sys::request_rec) -> c_int {
     // SAFETY: httpd's record; its handlers have ended.
     if let Some(request) = unsafe { Request::from_raw(record) } {
         guarded(|| tree::close(request), || ());
+        guarded(|| cleanup::after_request(request), || ());
     }
     OK
 }

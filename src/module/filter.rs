@@ -4,7 +4,7 @@ use std::ffi::CStr;
 
 use super::config::place_of;
 use super::handler::{self, Stage};
-use super::{answer, backend, notes, report, tree, veil};
+use super::{answer, backend, notes, raw, report, tree, veil};
 use crate::httpd::guard::trip;
 use crate::httpd::request::Request;
 
@@ -70,6 +70,7 @@ pub fn output(request: Request<'_>) -> Verdict {
     }
     match first_output(request, running) {
         Ok(()) => {
+            raw::leave(request, std::ptr::null_mut());
             if let Ok(mut tree) = slot.tree.try_borrow_mut() {
                 answer::finish_head(request, &mut tree);
             }

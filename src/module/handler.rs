@@ -8,7 +8,7 @@ use super::config::place_of;
 use super::kind::Kind;
 use super::tree::{self, Failure, Slot, Tree};
 use super::veil::{self, Shown};
-use super::{answer, backend, clients, filter, language, notes, process, report};
+use super::{answer, backend, filter, language, notes, process, raw, report};
 use crate::core::config::BackendHeaders;
 use crate::core::session::Point;
 use crate::httpd::guard::trip;
@@ -40,11 +40,16 @@ pub fn handle(request: Request<'_>) -> i32 {
         return DECLINED;
     }
     trip(request, "handler");
-    if let Err(failure) = before(request, slot, engine) {
-        return refuse(request, &failure, "before the handler");
-    }
+    let kind = match before(request, slot, engine) {
+        Ok(kind) => kind,
+        Err(failure) => return refuse(request, &failure, "before the handler"),
+    };
     slot.running.set(true);
+    let watched = if engine { raw::watch(request, kind) } else { None };
     let result = request.run_handlers();
+    if let Some(watched) = watched {
+        raw::leave(request, watched);
+    }
     slot.running.set(false);
     veil::lift(request);
     match after(request, slot, result) {
@@ -55,11 +60,10 @@ pub fn handle(request: Request<'_>) -> i32 {
     }
 }
 
-fn before(request: Request<'_>, slot: &Slot, engine: bool) -> Result<(), Failure> {
+fn before(request: Request<'_>, slot: &Slot, engine: bool) -> Result<Kind, Failure> {
     if request.main().is_some() || request.prev().is_some() {
         enter_inner(request)?;
     }
-    clients::clean_trailers(request);
     let kind = Kind::of(request, slot.named.get());
     let place = place_of(request);
     let answers = kind.is_backend() && place.backend_headers() != BackendHeaders::Off;
@@ -70,20 +74,18 @@ fn before(request: Request<'_>, slot: &Slot, engine: bool) -> Result<(), Failure
         answer::keep_private(request.answering(), place);
     }
     match kind {
-        Kind::Inside if engine && place.notes() => {
-            notes::offer(request, slot)?;
-            if slot.authenticated.get() {
-                language::confirm(request)?;
-            }
-        }
+        Kind::Inside if engine && place.notes() => notes::offer(request, slot)?,
         Kind::Inside => {}
         _ if engine && answers => backend::await_head(request, slot)?,
-        _ => return let_go(request, slot, kind, engine),
+        _ => return let_go(request, slot, kind, engine).map(|()| kind),
+    }
+    if engine && slot.authenticated.get() && (answers || place.notes()) {
+        language::confirm(request)?;
     }
     if engine {
         veil::draw(request, slot, kind, &veil::look(request, kind)?);
     }
-    Ok(())
+    Ok(kind)
 }
 
 /// A handler that cannot change a session may take as long as its client or backend likes: it gets a
@@ -214,7 +216,7 @@ fn in_tree<T>(
     if tree.is_empty() {
         return None;
     }
-    let services = process::get()?.services().ok()?;
+    let services = process::get()?.services();
     Some(body(&mut tree, &services))
 }
 

@@ -4,6 +4,7 @@
 mod answer;
 pub mod api;
 mod backend;
+mod cleanup;
 mod clients;
 mod commands;
 mod config;
@@ -15,6 +16,7 @@ mod language;
 mod lifecycle;
 mod notes;
 mod process;
+mod raw;
 mod report;
 mod stores;
 #[cfg(debug_assertions)]

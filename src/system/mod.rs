@@ -6,4 +6,5 @@ pub mod lmdb;
 pub mod mapping;
 pub mod process;
 pub mod shared;
+pub mod thread;
 pub mod user;

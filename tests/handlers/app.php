@@ -19,6 +19,7 @@ foreach ($_SERVER as $name => $value) {
 }
 sort($lines);
 echo implode($lines), "end\n";
+if (ob_get_level()) ob_flush();
 flush();
 while (isset($rest['gate']) && !file_exists($rest['gate'])) {
     usleep(10000);

@@ -52,6 +52,7 @@ def application(environ, start_response):
 
 
 def cgi():
+    sys.stdin.buffer.read()
     seen = list(os.environ.items())
     head, rest = wishes(os.environ.get("QUERY_STRING", ""), seen)
     out = sys.stdout.buffer

@@ -116,12 +116,11 @@ impl Face {
     }
 }
 
-/// A program that has to run as long as the server does.
-pub enum Backend {
-    /// httpd runs the application itself.
-    None,
-    /// A server of its own, and its folder.
-    Runs(Program, TempDir),
+/// What has to run as long as the server does: nothing, or a server of its own.
+#[derive(Default)]
+pub struct Backend {
+    program: Option<Program>,
+    _folder: Option<TempDir>,
 }
 
 impl Backend {
@@ -136,7 +135,7 @@ impl Backend {
             command.arg(&file).arg(port.to_string());
             command
         });
-        Backend::Runs(program, folder)
+        Backend { program: Some(program), _folder: Some(folder) }
     }
 
     /// PHP-FPM with two workers.
@@ -160,16 +159,13 @@ impl Backend {
             command.arg("--nodaemonize").arg("--fpm-config").arg(&conf);
             command
         });
-        Backend::Runs(program, folder)
+        Backend { program: Some(program), _folder: Some(folder) }
     }
 
     /// Where it listens.
     #[track_caller]
     pub fn port(&self) -> u16 {
-        match self {
-            Backend::None => panic!("httpd runs this application itself"),
-            Backend::Runs(program, _) => program.port(),
-        }
+        self.program.as_ref().expect("httpd runs this application itself").port()
     }
 }
 
@@ -199,21 +195,22 @@ pub fn faced(face: Face, more: &str) -> (Builder, Backend) {
             };
             let alias = "ScriptAlias \"/app\" \"${DOCS}/app.py\"";
             let builder = base.mpm(mpm).module(module).script("app.py", PYTHON);
-            (builder.conf(socket).conf(alias), Backend::None)
+            (builder.conf(socket).conf(alias), Backend::default())
         }
         // Its children would not end: mod_wsgi waits for its interpreter there.
-        Face::WsgiEmbedded => (wsgi("WSGIDestroyInterpreter Off"), Backend::None),
+        Face::WsgiEmbedded => (wsgi("WSGIDestroyInterpreter Off"), Backend::default()),
         Face::WsgiDaemon => (
             wsgi(
                 "WSGISocketPrefix run/wsgi\nWSGIDaemonProcess app threads=4\nWSGIProcessGroup app",
             ),
-            Backend::None,
+            Backend::default(),
         ),
         Face::Fpm => {
             let backend = Backend::fpm();
             let conf = format!(
                 "Alias \"/app\" \"${{DOCS}}/app.php\"\n<Files \"app.php\">\n\
-                 SetHandler \"proxy:fcgi://127.0.0.1:{}\"\n</Files>",
+                 SetHandler \"proxy:fcgi://127.0.0.1:{0}\"\n</Files>\n\
+                 <Proxy \"fcgi://127.0.0.1:{0}/\" flushpackets=on>\n</Proxy>",
                 backend.port()
             );
             let builder = base.module("proxy").module("proxy_fcgi").document("app.php", PHP);

@@ -45,8 +45,8 @@ fn each_request_of_a_tree_is_decided_by_its_own_place() {
     let server = builder
         .module("include")
         .conf("<Location \"/app/plain\">\nSessionIdHide off\n</Location>")
-        .conf("<Location \"/open\">\nSessionIdHide off\n</Location>")
-        .conf("<Location \"/page\">\nSessionExport env *\n</Location>")
+        .conf("<Location \"/open.shtml\">\nSessionIdHide off\n</Location>")
+        .conf("<Location \"/page.shtml\">\nSessionExport env *\n</Location>")
         .conf("<Directory \"${DOCS}\">\nOptions +Includes +ExecCGI\nAddOutputFilter INCLUDES .shtml\n</Directory>")
         .document("page.shtml", PAGE)
         .document("open.shtml", PAGE)

@@ -1,8 +1,8 @@
 //! Redirects, error pages and includes around handlers outside, and what stands in front of them.
 
-use super::faces::{Face, assert_stripped, faced, shown, start, with_heads};
+use super::faces::{Face, assert_stripped, faced, quoted, shown, with_heads};
 use crate::support::probed::{ask, one_cookie_at_most, records};
-use crate::support::{Builder, Client, Mpm, Response};
+use crate::support::{Builder, Client, Mpm, Response, SERVER_USER, apxs, ids_of, is_root};
 
 const ALL: &str = "SessionExport env *\nSessionExport headers *\nSessionBackendHeaders all";
 
@@ -89,10 +89,8 @@ fn an_included_script_changes_the_session_of_the_page() {
     assert!(page.text().contains("SESSION_VALUE_A=1"), "{}", page.text());
     assert_eq!(ask(&mut visitor, "/p?get:a"), "get=SUCCESS 2");
     // Around it somebody has the session: what it orders is part of that.
-    let target = format!(
-        "/p?set:b=1;sub:{};get:a",
-        super::faces::quoted(&with_heads(&[("X-Session-Set", "a=3")]))
-    );
+    let target =
+        format!("/p?set:b=1;sub:{};get:a", quoted(&with_heads(&[("X-Session-Set", "a=3")])));
     assert!(ask(&mut visitor, &target).ends_with("get=SUCCESS 3"));
     assert_eq!(ask(&mut visitor, "/c?get:a;get:b"), "get=SUCCESS 3\nget=SUCCESS 1");
     // The head of the page left before the include: no cookie can say another id.
@@ -108,11 +106,18 @@ fn neither_logs_nor_caches_see_what_passes_between_server_and_backend() {
         "%{X-Session-Value-A}i|%{X-Session-User}i|%{X-Session-Set}o|%{SESSION_VALUE_A}e|%{Cookie}i";
     let server = builder
         .module("headers")
-        .module("cache")
-        .module("cache_disk")
+        // Behind ours: the order in which modules are loaded makes no difference.
+        .load("cache_module", apxs::module("cache").expect("a file"))
+        .load("cache_disk_module", apxs::module("cache_disk").expect("a file"))
         .conf(&format!("CustomLog logs/passed.log \"{format}\""))
-        .conf("CacheEnable disk /app\nCacheRoot \"${ROOT}/run\"\nCacheDirLevels 1\nCacheIgnoreNoLastMod on\nCacheDefaultExpire 600\nCacheHeader on\nCacheQuickHandler off")
+        .conf("CacheEnable disk /app\nCacheRoot \"${ROOT}/cache\"\nCacheDirLevels 1\nCacheIgnoreNoLastMod on\nCacheDefaultExpire 600\nCacheHeader on\nCacheQuickHandler off")
         .start();
+    let folder = server.root().join("cache");
+    std::fs::create_dir(&folder).expect("making the folder of the cache");
+    if is_root() {
+        let (user, group) = ids_of(SERVER_USER);
+        std::os::unix::fs::chown(&folder, Some(user), Some(group)).expect("giving it away");
+    }
     let mut visitor = server.client();
     ask(&mut visitor, "/p?set:a=secret-value;set_user:ann");
     let cookie = visitor.jar.header().expect("a cookie");
@@ -131,15 +136,15 @@ fn neither_logs_nor_caches_see_what_passes_between_server_and_backend() {
         stranger.header("X-Cache").is_some_and(|said| said.starts_with("MISS")),
         "{stranger:?}"
     );
-    let kept = files(&server.root().join("run"));
+    let kept = files(&folder);
     assert!(kept.contains("X-Cache") || kept.contains("Cache-Control"));
     for secret in ["X-Session", "other-secret"] {
         assert!(!kept.contains(secret), "{secret} is in the cache");
     }
     let log = std::fs::read_to_string(server.root().join("logs/passed.log")).expect("the log");
-    let lines: Vec<&str> = log.lines().skip(1).collect();
     let line = format!("-|-|-|-|{cookie}");
-    assert_eq!(lines[..2], [line.as_str(); 2]);
+    assert!(log.lines().filter(|logged| *logged == line).count() >= 2, "{log}");
+    assert!(log.lines().all(|logged| logged.starts_with("-|-|-|-|")), "{log}");
 }
 
 /// The heads that a cache keeps in a folder.
@@ -154,18 +159,4 @@ fn files(folder: &std::path::Path) -> String {
         }
     }
     text
-}
-
-#[test]
-fn interim_answers_and_trailers_carry_nothing_of_ours() {
-    let (server, _backend) = start(Face::Http, ALL);
-    let mut visitor = server.client();
-    let target = "/app?early=X-Session-Set:a%3D1&trailer=X-Session-Set:a%3D2";
-    let wire = visitor.open(&crate::support::Request::get(target).close());
-    let mut bytes = Vec::new();
-    std::io::Read::read_to_end(&mut wire.stream(), &mut bytes).expect("reading");
-    let text = String::from_utf8_lossy(&bytes);
-    assert!(text.starts_with("HTTP/1.1 103"), "{text}");
-    assert!(text.contains("HTTP/1.1 200"), "{text}");
-    assert!(!text.to_ascii_lowercase().contains("x-session"), "{text}");
 }

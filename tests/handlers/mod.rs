@@ -6,4 +6,5 @@ mod hidden;
 mod holding;
 mod inner;
 mod orders;
+mod raw;
 mod shown;

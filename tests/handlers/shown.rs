@@ -3,7 +3,7 @@
 use super::faces::{Face, faced, quoted, sees, start};
 use crate::face_tests;
 use crate::support::probed::{ask, probed};
-use crate::support::{Client, Mpm};
+use crate::support::{Client, Mpm, apxs};
 
 face_tests!(
     values_and_facts_are_shown_and_cannot_end_their_line,
@@ -133,5 +133,25 @@ fn a_module_in_httpd_is_shown_an_environment_while_it_runs() {
     }
     // A write takes the session that was shown.
     assert_eq!(ask(&mut visitor, "/c?env:SESSION_VALUE_A;incr:a"), "env=SUCCESS 1\nincr=SUCCESS 2");
-    assert_eq!(server.log_count("env [] []"), 4);
+    server.stop();
+    let logged = server.error_log();
+    assert!(logged.contains("env [] []") && !logged.contains("env [1]"), "{logged}");
+}
+
+#[test]
+fn a_page_of_mod_php_is_shown_an_environment() {
+    let page = "<?php echo $_SERVER['SESSION_VALUE_A'] ?? '-', $_SERVER['SESSION_USER'] ?? '-', \
+                apache_note('session:a');";
+    let server = probed()
+        .mpm(Mpm::Prefork)
+        .load("php_module", apxs::php())
+        .document("page.php", page)
+        .conf(
+            "<Files \"*.php\">\nSetHandler application/x-httpd-php\nSessionExport env *\n</Files>",
+        )
+        .start();
+    let mut visitor = server.client();
+    assert_eq!(visitor.get("/page.php").expect(200).text(), "--");
+    ask(&mut visitor, "/p?set:a=1;set_user:ann");
+    assert_eq!(visitor.get("/page.php").expect(200).text(), "1ann1");
 }

@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod dbm;
+mod memory;
 mod provider;
 mod refusals;
 mod socache;

@@ -32,6 +32,16 @@ pub fn module(name: &str) -> Option<PathBuf> {
     None
 }
 
+/// The module of PHP, whose file has its version in its name.
+pub fn php() -> PathBuf {
+    let files = fs::read_dir(query("LIBEXECDIR")).expect("httpd's modules").flatten();
+    let mut found = files.map(|file| file.path()).filter(|path| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with("libphp") && name.ends_with(".so")
+    });
+    found.next().expect("mod_php: make deps installs libapache2-mod-php")
+}
+
 /// The module built from `tests/support/probe/NAME.c`, once per run; `c_shim` is on its include
 /// path.
 pub fn probe(name: &str) -> PathBuf {
@@ -63,8 +73,9 @@ pub fn source(name: &str, text: &str) -> PathBuf {
     let lock = File::create(folder.join("lock")).expect("opening the lock of a probe");
     flock(&lock, FlockOperation::LockExclusive).expect("locking the folder of a probe");
 
-    let header = fs::read_to_string(project.join("c_shim/mod_session_store.h"));
-    let ingredients = [apxs(), header.expect("reading the C header"), text.to_owned()].concat();
+    let headers = ["mod_session_store.h", "session_store_provider.h"];
+    let headers = headers.map(|file| text_of(&project.join("c_shim").join(file))).concat();
+    let ingredients = [apxs(), headers, text.to_owned()].concat();
     let (module, made_of) =
         (folder.join(".libs").join(format!("{name}.so")), folder.join("made_of"));
     if module.exists() && fs::read_to_string(&made_of).is_ok_and(|known| known == ingredients) {

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use mod_session_store::core::config::{Origin, Server, StoreChoice, Target, find};
 use mod_session_store::core::store::dir::Owner;
-use mod_session_store::core::store::file::GRACE;
 use mod_session_store::system::user;
 
 use crate::arguments::Place;
@@ -76,7 +75,7 @@ impl Located {
 
     /// How long after its end a session may still be written (`SessionCleanupGrace`).
     pub fn grace(&self) -> Duration {
-        GRACE
+        self.settings.cleanup_grace()
     }
 
     /// The directory that the store is in, absolute.

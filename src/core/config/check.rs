@@ -10,8 +10,7 @@ use super::kinds::{MaxAge, SameSite, Secure};
 use super::place::Place;
 use super::server::{SecretSource, Server};
 use super::stores::StoreChoice;
-use super::values::{show_duration, show_size};
-use crate::core::store::memory::{Layout, SHARDS};
+use super::values::show_duration;
 
 /// Something an administrator should know; the server starts all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +41,13 @@ const FOREIGN_COOKIES: [&str; 8] = [
 pub fn check_server(server: &Server) -> Result<Vec<Warning>, String> {
     server.directory()?;
     server.memory_size()?;
+    if server.cleanup_interval().is_some_and(|interval| server.cleanup_limit() > interval) {
+        return Err(
+            "SessionCleanupTimeLimit is longer than SessionCleanupInterval: rounds of the \
+                    cleanup would never end"
+                .to_owned(),
+        );
+    }
     let inline = |secret: &SecretSource| matches!(secret, SecretSource::Inline(_));
     let mut warnings = Vec::new();
     if server.secrets().iter().any(inline) {
@@ -114,7 +120,6 @@ fn check_merged(place: &Place, own: &Place, server: &Server) -> Result<Vec<Warni
         warnings.extend(unused(own));
     }
     warnings.extend(session_life(place));
-    warnings.extend(session_in_memory(place, server)?);
     Ok(warnings)
 }
 
@@ -196,21 +201,6 @@ fn session_life(place: &Place) -> Option<Warning> {
     })
 }
 
-/// A shard of the memory has to hold two versions of a session.
-fn session_in_memory(place: &Place, server: &Server) -> Result<Option<Warning>, String> {
-    let bytes = server.memory_size()?;
-    let layout = Layout::new(bytes, SHARDS).filter(|_| server.is_in_memory());
-    let most = layout.map_or(usize::MAX, |layout| layout.record_max());
-    Ok((place.max_size() > most).then(|| {
-        Warning(format!(
-            "SessionMaxSize {} is more than the {most} bytes that one session may have within \
-             SessionMemorySize {}",
-            show_size(place.max_size() as u64),
-            show_size(bytes)
-        ))
-    }))
-}
-
 /// SessionIdDomain is missing here on purpose: the scope is taken from it without a cookie too.
 fn unused(own: &Place) -> Option<Warning> {
     let settings = [
@@ -274,6 +264,15 @@ mod tests {
         let both = server(&["SessionStore file:/a", "SessionDataDir /b"]);
         assert!(check_server(&both).is_err());
         assert!(check(&place(&[]), &both).is_err());
+    }
+
+    #[test]
+    fn a_round_of_the_cleanup_ends_before_the_next_one() {
+        let server = |lines: &[&str]| check_server(&server(lines)).map(drop);
+        let limit = "SessionCleanupTimeLimit 30s";
+        assert!(server(&[limit, "SessionCleanupInterval 10s"]).is_err());
+        assert_eq!(server(&[limit, "SessionCleanupInterval 30s"]), Ok(()));
+        assert_eq!(server(&[limit, "SessionCleanupInterval 0"]), Ok(()));
     }
 
     #[test]
@@ -372,18 +371,9 @@ mod tests {
     }
 
     #[test]
-    fn memory_needs_no_directory_and_room_for_one_session() {
-        let said = |lines: &[&str], settings: &[&str]| {
-            let lines: Vec<&str> = ["SessionEngine on"].iter().chain(lines).copied().collect();
-            let warnings = check(&place(&lines), &server(settings)).unwrap();
-            warnings.iter().map(Warning::to_string).collect::<String>()
-        };
-        assert_eq!(said(&[], &["SessionStore memory"]), "");
-        assert!(said(&[], &["SessionStore memory:1M"]).contains("SessionMaxSize 64K is more than"));
-        assert_eq!(said(&[], &["SessionStore file:/a", "SessionMemorySize 1M"]), "");
-        let much = said(&["SessionMaxSize 16M"], &["SessionStore memory"]);
-        assert!(much.contains("SessionMemorySize 64M"), "{much}");
-        assert_eq!(said(&["SessionMaxSize 16M"], &["SessionStore memory:2G"]), "");
+    fn memory_needs_no_directory_and_one_size() {
+        let on = place(&["SessionEngine on"]);
+        assert_eq!(check(&on, &server(&["SessionStore memory"])), Ok(vec![]));
         let both = server(&["SessionStore memory:2M", "SessionMemorySize 3M"]);
         assert!(check_server(&both).unwrap_err().contains("SessionMemorySize"));
     }

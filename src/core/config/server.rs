@@ -3,9 +3,13 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::dbm::DbmType;
 use super::stores::{MEMORY_DEFAULT, StoreChoice};
+
+/// `SessionCleanupGrace` by default.
+pub const CLEANUP_GRACE: Duration = Duration::from_secs(240);
 
 /// Where a secret comes from (`SessionSecret`). Reading a file or running a command is not done here.
 #[derive(Clone, PartialEq, Eq)]
@@ -39,6 +43,10 @@ pub struct Server {
     pub(super) locks: Option<u32>,
     pub(super) secrets: Option<Arc<[SecretSource]>>,
     pub(super) sync: Option<bool>,
+    pub(super) max_sessions: Option<u32>,
+    pub(super) cleanup_interval: Option<Duration>,
+    pub(super) cleanup_limit: Option<Duration>,
+    pub(super) cleanup_grace: Option<Duration>,
 }
 
 impl Server {
@@ -97,11 +105,6 @@ impl Server {
         }
     }
 
-    /// Whether sessions are kept in memory.
-    pub fn is_in_memory(&self) -> bool {
-        matches!(self.store(), StoreChoice::Memory { .. })
-    }
-
     /// How many mutexes the pool has.
     pub fn locks(&self) -> u32 {
         self.locks.unwrap_or(256)
@@ -115,6 +118,27 @@ impl Server {
     /// Whether data and directory are synced before the answer.
     pub fn sync(&self) -> bool {
         self.sync.unwrap_or(false)
+    }
+
+    /// Most sessions; none: there is no limit.
+    pub fn max_sessions(&self) -> Option<u32> {
+        self.max_sessions.filter(|most| *most > 0)
+    }
+
+    /// From one round of the cleanup to the next; none: there are no rounds.
+    pub fn cleanup_interval(&self) -> Option<Duration> {
+        let interval = self.cleanup_interval.unwrap_or(Duration::from_secs(60));
+        (!interval.is_zero()).then_some(interval)
+    }
+
+    /// Longest time of a round of the cleanup.
+    pub fn cleanup_limit(&self) -> Duration {
+        self.cleanup_limit.unwrap_or(Duration::from_secs(2))
+    }
+
+    /// How long after its end a session's record stays.
+    pub fn cleanup_grace(&self) -> Duration {
+        self.cleanup_grace.unwrap_or(CLEANUP_GRACE)
     }
 }
 

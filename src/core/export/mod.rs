@@ -5,6 +5,7 @@
 //! nobody else's, every value is printable ASCII, and everything has a limit.
 
 pub mod client;
+pub mod head;
 pub mod names;
 pub mod orders;
 pub mod out;

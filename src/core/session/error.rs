@@ -16,6 +16,8 @@ pub enum SessionError {
     Random(io::Error),
     /// A limit of the place, or of the store: the text names the directive, or says so.
     Limit(&'static str),
+    /// The store is full; the text names the directive that bounds it.
+    Full(&'static str),
     /// The session is larger than the store can hold; the number is the most bytes of its record.
     StoreLimit(usize),
     /// Writes are refused here (`SessionLocking read`, or opened for reading).
@@ -53,6 +55,7 @@ impl fmt::Display for SessionError {
             SessionError::Store(cause) => cause.fmt(f),
             SessionError::Random(cause) => write!(f, "asking for randomness: {cause}"),
             SessionError::Limit(directive) => write!(f, "the session would exceed {directive}"),
+            SessionError::Full(directive) => write!(f, "the store is full: {directive}"),
             SessionError::StoreLimit(most) => {
                 write!(
                     f,
@@ -97,7 +100,7 @@ impl From<StoreError> for SessionError {
     fn from(cause: StoreError) -> SessionError {
         match cause {
             StoreError::TooLarge(most) => SessionError::StoreLimit(most),
-            StoreError::Full(what) => SessionError::Limit(what),
+            StoreError::Full(what) => SessionError::Full(what),
             cause => SessionError::Store(cause),
         }
     }

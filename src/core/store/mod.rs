@@ -3,6 +3,7 @@
 //! Create and update are different verbs, and an update names the record's incarnation: it can
 //! neither bring back what was deleted nor hit what took its place.
 
+mod bounded;
 mod checksum;
 #[cfg(any(test, all(debug_assertions, feature = "httpd")))]
 pub(crate) mod conformance;
@@ -19,6 +20,7 @@ pub mod memory;
 use std::any::Any;
 use std::{fmt, io};
 
+pub use self::bounded::{Bounded, Population};
 pub use self::key::StoreKey;
 pub use self::listing::{Entry, Position, Purged, Stale, Stats};
 use crate::core::clock::Time;

@@ -75,6 +75,10 @@ pub fn code(request: Request<'_>, failure: &Failure) -> apr_status_t {
     };
     match cause {
         SessionError::Lease(_) => CODES.time_up,
+        SessionError::Full(_) => {
+            report::failure(request, "a session function", failure);
+            CODES.space
+        }
         SessionError::Store(_) | SessionError::Random(_) => {
             report::failure(request, "a session function", failure);
             CODES.general

@@ -3,12 +3,15 @@
 
 mod dbm;
 mod file;
+mod late;
 mod memory;
 mod provider;
 mod socache;
 
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use self::late::Late;
 
 use crate::core::config::{Server, StoreChoice};
 use crate::core::lock::SlotMutexes;
@@ -67,6 +70,7 @@ pub unsafe fn check(settings: &Server, pool: Pool) -> Result<Verdict, String> {
         StoreChoice::Socache { .. } => unsafe { socache::check(settings, pool) },
         // SAFETY: as the caller says.
         StoreChoice::Provider { .. } => unsafe { provider::check(settings, pool) },
+        StoreChoice::Memory { .. } => memory::check(settings),
         StoreChoice::Dbm(_) => dbm::check(settings),
         _ => Ok(Verdict::default()),
     }

@@ -94,6 +94,7 @@ pub const DIRECTIVES: &[Directive] = &[
     server::DATA_DIR,
     server::DBM_TYPE,
     server::MEMORY_SIZE,
+    server::MAX_SESSIONS,
     server::LOCKS,
     locking::LOCKING,
     locking::LOCK_TIMEOUT,
@@ -125,6 +126,9 @@ pub const DIRECTIVES: &[Directive] = &[
     handlers::EXPORT,
     handlers::BACKEND_HEADERS,
     content::CACHE_CONTROL,
+    server::CLEANUP_INTERVAL,
+    server::CLEANUP_TIME_LIMIT,
+    server::CLEANUP_GRACE,
     server::SYNC,
 ];
 

@@ -25,6 +25,7 @@ const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
     ("SessionDataDir", &["/srv/sessions", "var/sessions"], &["", "/a /b", "/a\u{7}"]),
     ("SessionDBMType", &["lmdb", "default", "gdbm", "DB", "SDBM"], &["ndbm", "", "lmdb DB"]),
     ("SessionMemorySize", &["1M", "64m", "1024G"], &["1023K", "1025G", "much", "1M 2M"]),
+    ("SessionMaxSessions", &["0", "2000000000"], &["-1", "1K", "2000000001"]),
     ("SessionLocks", &["1", "65536"], &["0", "65537", "many", "1 2"]),
     ("SessionLocking", &["request", "commit", "READ", "off"], &["on", "exclusive", "write"]),
     ("SessionLockTimeout", &["0", "1h"], &["3601s", "-1", "soon"]),
@@ -82,6 +83,9 @@ const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
     ),
     ("SessionBackendHeaders", &["values", "ALL", "off"], &["on", "user"]),
     ("SessionCacheControl", &["on", "off"], &["private"]),
+    ("SessionCleanupInterval", &["0", "1s", "1d"], &["25h", "often"]),
+    ("SessionCleanupTimeLimit", &["1s", "1h"], &["0", "61m"]),
+    ("SessionCleanupGrace", &["2s", "1d"], &["1s", "25h"]),
     ("SessionSync", &["on", "off"], &["data"]),
 ];
 
@@ -176,7 +180,13 @@ impl Settings {
             server.secrets().to_vec(),
             server.sync(),
         );
-        (locking, life, id, cookie, content, handlers, whole)
+        let cleanup = (
+            server.max_sessions(),
+            server.cleanup_interval(),
+            server.cleanup_limit(),
+            server.cleanup_grace(),
+        );
+        (locking, life, id, cookie, content, handlers, whole, cleanup)
     }
 }
 
