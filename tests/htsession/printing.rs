@@ -66,3 +66,13 @@ fn an_empty_store_is_an_empty_list() {
     assert_eq!(on(&server, &["list", "--json"]).succeed(), "[]\n");
     assert_eq!(on(&server, &["check"]).succeed(), "0 sound, 0 of a newer release, 0 damaged\n");
 }
+
+#[test]
+fn a_terminal_gets_the_same_lines() {
+    let server = sessions().start();
+    visitor(&server);
+    let line = format!("{PROGRAM} --store {} list", store_of(&server));
+    let output = Command::new("script").args(["-qec", &line, "/dev/null"]).output();
+    let shown = String::from_utf8(output.expect("running script").stdout).expect("text");
+    assert_eq!(shown.replace("\r\n", "\n"), on(&server, &["list"]).succeed());
+}

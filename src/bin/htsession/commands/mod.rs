@@ -21,8 +21,8 @@ use crate::stores::{self, Access, Opened};
 pub fn run(invocation: &Invocation) -> Result<(), Failure> {
     let mut out = Output::new(invocation.json);
     let done = dispatch(&mut out, &invocation.command, &invocation.place);
-    out.flush()?;
-    done
+    let flushed = out.flush();
+    done.and(flushed)
 }
 
 fn dispatch(out: &mut Output, command: &Command, place: &Place) -> Result<(), Failure> {
