@@ -11,6 +11,7 @@
 //!   them holds what belongs to a configuration.
 //! - **Forks.** The parent has no threads; children inherit what it mapped shared.
 
+pub mod apr;
 pub mod brigade;
 pub mod dbm;
 pub mod guard;

@@ -18,6 +18,8 @@ pub struct Located {
     pub settings: Server,
     /// User and group of the server's children, if httpd or the administrator told.
     pub owner: Option<Owner>,
+    /// Requests that the server works on at once, if httpd told.
+    pub workers: Option<u32>,
     /// The scopes in which there are sessions, if httpd told.
     pub scopes: Vec<String>,
 }
@@ -50,7 +52,10 @@ impl Located {
         if let Some(dir) = &place.data_dir {
             set(&mut settings, "SessionDataDir", dir)?;
         }
-        Ok(Located { settings, owner, scopes: Vec::new() })
+        if let Some(kind) = place.dbm_types.first() {
+            set(&mut settings, "SessionDBMType", kind)?;
+        }
+        Ok(Located { settings, owner, workers: None, scopes: Vec::new() })
     }
 
     /// As [`Located::named`], for one of two stores: `--data-dir` is for what is named without a place.
@@ -59,7 +64,8 @@ impl Located {
         place: &Place,
         owner: Option<Owner>,
     ) -> Result<Located, Failure> {
-        let alone = Located::named(store, &Place::default(), owner)?;
+        let alone = Place { data_dir: None, ..place.clone() };
+        let alone = Located::named(store, &alone, owner)?;
         match alone.choice() {
             StoreChoice::File { dir: Some(_) } => Ok(alone),
             StoreChoice::Dbm(file) if file.file.is_some() => Ok(alone),
@@ -95,7 +101,8 @@ fn asked(place: &Place, owner: Option<Owner>) -> Result<Located, Failure> {
     }
     let settings = dump.server().map_err(|cause| Failure::store(cause.to_string()))?;
     let (uid, gid) = dump.owner;
-    Ok(Located { settings, owner: owner.or(Some(Owner { uid, gid })), scopes: dump.scopes })
+    let owner = owner.or(Some(Owner { uid, gid }));
+    Ok(Located { settings, owner, workers: Some(dump.workers), scopes: dump.scopes })
 }
 
 fn set(server: &mut Server, name: &str, word: &str) -> Result<(), Failure> {

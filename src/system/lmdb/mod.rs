@@ -30,6 +30,18 @@ const MARKS: &str = "marks";
 /// Room for changes beside a quarter of what is asked for; any system's pages are a part of it.
 const RESERVE: usize = 1 << 20;
 
+/// Most bytes of a database if none are said: address space, not disk.
+pub const MAP: u64 = 64 << 30;
+
+/// Threads that look at once beside those that serve requests: cleanup, HTTP/2, an older generation, and
+/// programs beside the server.
+const MORE_READERS: u32 = 64;
+
+/// How many threads may look at once where a server works on so many requests.
+pub fn readers(workers: u32) -> u32 {
+    workers.saturating_mul(4).saturating_add(MORE_READERS)
+}
+
 /// A table of bytes. It is a number to LMDB, good as long as its environment is open.
 type Table = heed::Database<'static, Bytes, Bytes>;
 

@@ -43,7 +43,10 @@ pub fn run(
         (None, Some(store)) => Located::one_of_two(store, place, given)?,
         (None, None) => Located::find(place)?,
     };
-    let to = Located::one_of_two(to, place, from.owner)?;
+    let mut place_of_to = place.clone();
+    place_of_to.dbm_types =
+        place.dbm_types.iter().skip(1).chain(&place.dbm_types).cloned().collect();
+    let to = Located::one_of_two(to, &place_of_to, from.owner)?;
     if from.settings == to.settings {
         return Err(Failure::usage("copy takes two stores, and this is one"));
     }

@@ -21,8 +21,8 @@ use crate::stores::{self, Access, Opened};
 pub fn run(invocation: &Invocation) -> Result<(), Failure> {
     let mut out = Output::new(invocation.json);
     let done = dispatch(&mut out, &invocation.command, &invocation.place);
-    out.flush()?;
-    done
+    let flushed = out.flush();
+    done.and(flushed)
 }
 
 fn dispatch(out: &mut Output, command: &Command, place: &Place) -> Result<(), Failure> {
@@ -54,8 +54,10 @@ fn dispatch(out: &mut Output, command: &Command, place: &Place) -> Result<(), Fa
 
 /// Finds the store, becomes its owner and opens it.
 fn open(place: &Place, access: Access) -> Result<(Located, Opened), Failure> {
-    if place.store.is_none() && place.data_dir.is_some() {
-        return Err(Failure::usage("--data-dir goes with --store: httpd knows its own"));
+    if place.store.is_none() && (place.data_dir.is_some() || !place.dbm_types.is_empty()) {
+        return Err(Failure::usage(
+            "--data-dir and --dbm-type go with --store: httpd knows its own",
+        ));
     }
     let located = Located::find(place)?;
     let kind = stores::kind(&located)?;

@@ -32,7 +32,7 @@ impl Files {
 }
 
 /// What is wrong with a directory, or who uses it.
-fn refused(cause: DirError) -> Failure {
+pub(super) fn refused(cause: DirError) -> Failure {
     if cause.is_locked() {
         return taken(cause.locked_by().map(u64::from));
     }
@@ -68,7 +68,7 @@ impl Kind for Files {
 }
 
 /// Who holds the lock of a directory, if it is another process.
-fn in_use(dir: &DataDir) -> Option<String> {
+pub(super) fn in_use(dir: &DataDir) -> Option<String> {
     let locked = dir.lock().err().filter(DirError::is_locked)?;
     match locked.locked_by() {
         Some(pid) if pid == std::process::id() => None,

@@ -1,5 +1,6 @@
 //! Opening a store without its server: a file for each kind.
 
+mod dbm;
 mod file;
 mod memory;
 
@@ -56,6 +57,7 @@ pub trait Kind {
 pub fn kind(located: &Located) -> Result<Box<dyn Kind>, Failure> {
     match located.choice() {
         StoreChoice::File { .. } => Ok(Box::new(file::Files::new(located)?)),
+        StoreChoice::Dbm(_) => Ok(Box::new(dbm::Database::new(located)?)),
         StoreChoice::Memory { .. } => Ok(Box::new(memory::Memory::new(located)?)),
         StoreChoice::Socache { .. } => {
             Err(Failure::store("an object cache of httpd's can be opened by httpd alone"))

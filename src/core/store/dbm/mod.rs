@@ -30,6 +30,9 @@ use crate::core::database::{Change, Database, DatabaseError, Key, Traits, View};
 use crate::core::lock::{SlotGuard, SlotMutexes};
 use crate::core::session::record::Record;
 
+/// What is full when a database is, for messages.
+pub const FULL: &str = "what the database may hold (SessionStore dbm:FILE?map=SIZE)";
+
 /// Index of the mutex that excludes other writers.
 const WRITER: u32 = 0;
 

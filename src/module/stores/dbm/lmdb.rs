@@ -6,18 +6,13 @@ use rustix::fs::fstat;
 
 use super::{Child, News, Plan, Prepared, refused, text};
 use crate::core::lock::SlotGuard;
-use crate::core::store::dbm::DbmStore;
 use crate::core::store::dbm::unsynced::{self, Past};
+use crate::core::store::dbm::{DbmStore, FULL};
 use crate::core::store::dir::{DataDir, DirLock};
 use crate::core::store::{Store, StoreError};
 use crate::httpd::log::Level;
 use crate::httpd::server as host;
 use crate::system::lmdb::{self, LOCK_END, Options};
-
-/// Most bytes of the database if none are said: address space, not disk.
-const MAP: u64 = 64 << 30;
-/// Threads that look at once beside those that serve requests: cleanup, HTTP/2, an older generation.
-const MORE_READERS: u32 = 64;
 
 /// The directory, locked for as long as the parent runs, and what is known of the database.
 pub struct Lmdb {
@@ -46,7 +41,7 @@ impl Lmdb {
             );
             news.push((Level::Error, said));
         }
-        let asked = plan.map.unwrap_or(MAP);
+        let asked = plan.map.unwrap_or(lmdb::MAP);
         let map = lmdb::affordable(asked);
         if (map as u64) < asked {
             let said = format!(
@@ -55,9 +50,8 @@ impl Lmdb {
             );
             news.push((Level::Warning, said));
         }
-        let readers = host::workers().saturating_mul(4).saturating_add(MORE_READERS);
-        let full = "what the database may hold (SessionStore dbm:FILE?map=SIZE)";
-        let options = Options { map, readers, sync: false, full };
+        let readers = lmdb::readers(host::workers());
+        let options = Options { map, readers, sync: false, full: FULL };
         Ok(Lmdb { plan, options, damaged, _lock: lock })
     }
 }
