@@ -25,6 +25,12 @@ fn memory(server: &Server) -> Kind {
     Kind { conf, store: "memory:8M".to_owned(), more: vec!["--data-dir".to_owned(), dir] }
 }
 
+fn database(server: &Server) -> Kind {
+    let file = server.root().join("place/own.mdb").display().to_string();
+    let conf = format!("SessionStore \"dbm:{file}\"");
+    Kind { conf, store: format!("dbm:{file}"), more: Vec::new() }
+}
+
 impl Kind {
     fn tool(&self, arguments: &[&str]) -> Tool {
         let store = ["--store", &self.store].into_iter();
@@ -81,6 +87,59 @@ fn moves(from: impl Fn(&Server) -> Kind, to: impl Fn(&Server) -> Kind) {
 #[test]
 fn from_files_to_memory() {
     moves(|server| files(server, "sessions"), memory);
+}
+
+#[test]
+fn from_files_to_a_database() {
+    moves(|server| files(server, "sessions"), database);
+}
+
+#[test]
+fn from_a_database_to_memory() {
+    moves(database, memory);
+}
+
+#[test]
+fn a_database_beside_a_server_is_read_and_written() {
+    let mut server = sessions().start();
+    let kind = database(&server);
+    server.stop();
+    kind.serve(&mut server);
+    let (mut client, mut other) = (shopper(&server), visitor(&server));
+    let listed = kind.tool(&["list", "--user", "ann", "--json"]).json();
+    assert_eq!(listed[0]["keys"], 3);
+    let hash = listed[0]["hash"].as_str().expect("a hash").to_owned();
+    assert!(kind.tool(&["check"]).succeed().contains(" 0 damaged"));
+    let counts = kind.tool(&["stats", "--json"]).json();
+    assert_eq!(counts["capacity"], 64u64 << 30, "{counts}");
+    kind.tool(&["delete", &hash]).succeed();
+    assert_eq!(run(&mut client, "reason"), ["reason=SUCCESS unknown"]);
+    kind.tool(&["purge", "--older-than", "400d"]).succeed();
+    assert_eq!(run(&mut other, "incr:n"), ["incr=SUCCESS 2"]);
+
+    // httpd tells where it is.
+    let conf = server.root().join("conf/httpd.conf").display().to_string();
+    let httpd = apxs::httpd().display().to_string();
+    let asked = tool(["-f", &conf, "--httpd", &httpd, "list", "--json"]).json();
+    assert!(asked.as_array().is_some_and(|all| !all.is_empty()), "{asked}");
+}
+
+#[test]
+fn a_database_that_is_damaged_missing_or_aprs_is_told() {
+    let mut server = sessions().start();
+    let kind = database(&server);
+    kind.tool(&["list"]).fail(code::STORE, &["place"]);
+    server.stop();
+    kind.serve(&mut server);
+    visitor(&server);
+    server.stop();
+    let file = server.root().join("place/own.mdb");
+    let mut bytes = fs::read(&file).expect("the database");
+    bytes.truncate(8192);
+    fs::write(&file, bytes).expect("cutting it");
+    kind.tool(&["list"]).fail(code::STORE, &["own.mdb", "damaged", "cut short"]);
+    fs::remove_file(&file).expect("removing it");
+    kind.tool(&["list"]).fail(code::STORE, &["own.mdb", "is not there"]);
 }
 
 #[test]

@@ -21,8 +21,7 @@ fn key(number: u32) -> Key {
 }
 
 fn open(home: &TempDir, options: Options) -> Lmdb {
-    // SAFETY: a new file, or one that this test wrote by LMDB and closed.
-    unsafe { Lmdb::open(home.path().join("test.mdb"), options) }.unwrap()
+    Lmdb::open(home.path().join("test.mdb"), options).unwrap()
 }
 
 fn new() -> (TempDir, Lmdb) {

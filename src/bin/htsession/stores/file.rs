@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::located::Located;
 
 /// What is wrong with a directory, or who uses it.
-fn refused(cause: DirError) -> Failure {
+pub fn refused(cause: DirError) -> Failure {
     if cause.is_locked() {
         return taken(cause.locked_by().map(u64::from));
     }
@@ -53,6 +53,6 @@ pub fn in_use(located: &Located) -> Option<String> {
     })?
 }
 
-fn checked(path: &Path) -> Result<DataDir, Failure> {
+pub fn checked(path: &Path) -> Result<DataDir, Failure> {
     DataDir::check(path, Owner::current()).map_err(refused)
 }

@@ -1,5 +1,6 @@
 //! Opening a store without its server: a file for each kind.
 
+mod dbm;
 mod file;
 mod memory;
 
@@ -42,6 +43,7 @@ pub struct Opened {
 pub fn owner(located: &Located) -> Result<Option<Owner>, Failure> {
     match located.choice() {
         StoreChoice::File { .. } => file::owner(located),
+        StoreChoice::Dbm(_) => dbm::owner(located),
         StoreChoice::Memory { .. } => memory::owner(located),
         other => Err(foreign(&other)),
     }
@@ -51,6 +53,7 @@ pub fn owner(located: &Located) -> Result<Option<Owner>, Failure> {
 pub fn make(located: &Located, owner: Option<Owner>) -> Result<String, Failure> {
     match located.choice() {
         StoreChoice::File { .. } => file::make(located, whose(owner)?),
+        StoreChoice::Dbm(_) => dbm::make(located, whose(owner)?),
         StoreChoice::Memory { .. } => memory::make(located, whose(owner)?),
         other => Err(foreign(&other)),
     }
@@ -60,6 +63,7 @@ pub fn make(located: &Located, owner: Option<Owner>) -> Result<String, Failure> 
 pub fn open(located: &Located, access: Access) -> Result<Opened, Failure> {
     match located.choice() {
         StoreChoice::File { .. } => file::open(located, access),
+        StoreChoice::Dbm(_) => dbm::open(located, access),
         StoreChoice::Memory { .. } => memory::open(located, access),
         other => Err(foreign(&other)),
     }
@@ -68,7 +72,7 @@ pub fn open(located: &Located, access: Access) -> Result<Opened, Failure> {
 /// Says which process keeps a store's directory, if one does: what it writes is not seen by a copy.
 pub fn in_use(located: &Located) -> Option<String> {
     match located.choice() {
-        StoreChoice::File { .. } => file::in_use(located),
+        StoreChoice::File { .. } | StoreChoice::Dbm(_) => file::in_use(located),
         StoreChoice::Memory { .. } => memory::in_use(located),
         _ => None,
     }

@@ -14,8 +14,6 @@ use crate::httpd::log::Level;
 use crate::httpd::server as host;
 use crate::system::lmdb::{self, LOCK_END, Options};
 
-/// Most bytes of the database if none are said: address space, not disk.
-const MAP: u64 = 64 << 30;
 /// Threads that look at once beside those that serve requests: cleanup, HTTP/2, an older generation.
 const MORE_READERS: u32 = 64;
 
@@ -46,7 +44,7 @@ impl Lmdb {
             );
             news.push((Level::Error, said));
         }
-        let asked = plan.map.unwrap_or(MAP);
+        let asked = plan.map.unwrap_or(lmdb::MAP);
         let map = lmdb::affordable(asked);
         if (map as u64) < asked {
             let said = format!(
@@ -113,9 +111,7 @@ impl Prepared for Lmdb {
                 .map_err(StoreError::io("marking the database as not synced"))?;
         }
         let options = Options { sync: child.sync, ..self.options };
-        // SAFETY: the directory is the server's user's alone and locked by its parent; what was in the
-        // file at the start was looked through, and since then only LMDB has written it.
-        let database = unsafe { lmdb::Lmdb::open(self.plan.path(), options) }?;
+        let database = lmdb::Lmdb::open(self.plan.path(), options)?;
         Ok(Box::new(DbmStore::new(database, mutex.clone(), data)))
     }
 }

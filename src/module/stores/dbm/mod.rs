@@ -38,11 +38,10 @@ impl Plan {
             return Err("SessionStore names no database".to_owned());
         };
         let dir = settings.directory()?.ok_or("there is no SessionDataDir")?;
-        let kind = settings.dbm_type();
         Ok(Plan {
             dir: PathBuf::from(host::below_root(&dir)?),
-            name: file.name().unwrap_or(kind.file_name()).to_owned(),
-            kind,
+            name: settings.dbm_name().unwrap_or_default(),
+            kind: settings.dbm_type(),
             map: file.map,
             sync: settings.sync(),
         })
