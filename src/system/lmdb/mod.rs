@@ -15,6 +15,7 @@ pub mod check;
 mod tests;
 
 use std::io;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -22,7 +23,7 @@ use heed::types::Bytes;
 use heed::{CommitOrAbort, DatabaseFlags, Env, EnvFlags, EnvOpenOptions, MdbError, RoTxn, WithTls};
 
 pub use self::change::{LmdbChange, LmdbView};
-use rustix::fs::FileType;
+use rustix::fs::{FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::core::database::{Database, DatabaseError, Size, Traits};
@@ -63,6 +64,21 @@ pub fn affordable(asked: u64) -> usize {
 
 /// The end of the name of the file beside the database that holds its locks.
 pub const LOCK_END: &str = "-lock";
+
+/// Whether no process has the database `name` in `dir` open. Not for a process that has it itself.
+pub fn is_closed(dir: impl AsFd, name: &str) -> io::Result<bool> {
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = match rustix::fs::openat(dir, format!("{name}{LOCK_END}"), flags, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(true),
+        other => other?,
+    };
+    // Whoever has it open holds a lock on a byte of that file.
+    match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(Errno::ACCESS | Errno::AGAIN) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
 
 /// A database in a file.
 pub struct Lmdb {

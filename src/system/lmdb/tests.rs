@@ -116,6 +116,37 @@ fn what_was_written_is_there_when_it_is_opened_again() {
 }
 
 #[test]
+fn whether_it_is_open_is_seen_by_other_processes() {
+    let (home, lmdb) = new();
+    let dir = || File::open(home.path()).unwrap();
+    assert!(is_closed(dir(), "no-database").unwrap());
+    // A lock of this process's own is no obstacle to it: another one has to look.
+    let probe = |expected: bool| {
+        let program = std::env::current_exe().unwrap();
+        let status = std::process::Command::new(program)
+            .args(["--ignored", "--exact", "system::lmdb::tests::is_it_closed"])
+            .env(PROBED, home.path())
+            .env("EXPECTED", expected.to_string())
+            .output()
+            .unwrap();
+        assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stdout));
+    };
+    probe(false);
+    drop(lmdb);
+    probe(true);
+}
+
+const PROBED: &str = "SESSION_STORE_TEST_LMDB";
+
+#[test]
+#[ignore = "started by another test"]
+fn is_it_closed() {
+    let Some(home) = std::env::var_os(PROBED) else { return };
+    let closed = is_closed(File::open(home).unwrap(), "test.mdb").unwrap();
+    assert_eq!(closed.to_string(), std::env::var("EXPECTED").unwrap());
+}
+
+#[test]
 fn after_an_error_that_ends_an_environment_it_is_opened_again() {
     let (_home, lmdb) = new();
     put(&lmdb, 0..1, b"kept").unwrap();

@@ -1,10 +1,11 @@
 //! LMDB: what the parent looks at before a child opens it, and how a child does.
 
 use std::io;
+use std::os::fd::OwnedFd;
 
 use rustix::fs::fstat;
 
-use super::{Child, News, Plan, Prepared, refused, text};
+use super::{Child, News, Parent, Plan, Prepared, refused, text};
 use crate::core::lock::SlotGuard;
 use crate::core::store::dbm::DbmStore;
 use crate::core::store::dbm::unsynced::{self, Past};
@@ -31,6 +32,7 @@ impl Lmdb {
         plan: Plan,
         data: &DataDir,
         lock: DirLock,
+        parent: Parent,
         news: &mut News,
     ) -> Result<Lmdb, String> {
         look_back(&plan, data, news)?;
@@ -53,10 +55,31 @@ impl Lmdb {
             );
             news.push((Level::Warning, said));
         }
+        let dir = data.fd().try_clone().map_err(|cause| format!("the data directory: {cause}"))?;
+        parent.pool.keep(AtStop { dir, name: plan.name.clone(), parent: std::process::id() });
         let readers = host::workers().saturating_mul(4).saturating_add(MORE_READERS);
         let full = "what the database may hold (SessionStore dbm:FILE?map=SIZE)";
         let options = Options { map, readers, sync: false, full };
         Ok(Lmdb { plan, options, damaged, _lock: lock })
+    }
+}
+
+/// When the server stops, brings what is not on the disk there, so that a machine that is started anew
+/// as it should be keeps its sessions.
+struct AtStop {
+    dir: OwnedFd,
+    name: String,
+    /// A child that ends has a copy of this, and nothing to do with it.
+    parent: u32,
+}
+
+impl Drop for AtStop {
+    fn drop(&mut self) {
+        let alone = || lmdb::is_closed(&self.dir, &self.name).unwrap_or(false);
+        if std::process::id() == self.parent && alone() {
+            // What fails leaves the mark, as a power cut does: the database is not trusted then.
+            let _ = unsynced::end(&self.dir, &self.name);
+        }
     }
 }
 
