@@ -86,6 +86,12 @@ impl Server {
         self.dbm_type.unwrap_or(DbmType::Lmdb)
     }
 
+    /// The name of the database in its directory; none if the store is no database.
+    pub fn dbm_name(&self) -> Option<String> {
+        let StoreChoice::Dbm(file) = self.store() else { return None };
+        Some(file.name().unwrap_or(self.dbm_type().file_name()).to_owned())
+    }
+
     /// Bytes of the store in memory: `SessionMemorySize` or the size named with the store. Both may be
     /// given if they are the same.
     ///

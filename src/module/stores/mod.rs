@@ -155,7 +155,7 @@ impl Plan {
     pub fn prepare(&self, parent: Parent) -> Result<(Box<dyn Prepared>, News), String> {
         match self {
             Plan::File(plan) => plan.prepare(),
-            Plan::Dbm(plan) => plan.prepare(),
+            Plan::Dbm(plan) => plan.prepare(parent),
             Plan::Memory(plan) => plan.prepare(),
             Plan::Socache(plan) => plan.prepare(parent),
             Plan::Provider(plan) => plan.prepare(parent),

@@ -15,6 +15,7 @@ pub mod check;
 mod tests;
 
 use std::io;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -22,6 +23,9 @@ use heed::types::Bytes;
 use heed::{CommitOrAbort, DatabaseFlags, Env, EnvFlags, EnvOpenOptions, MdbError, RoTxn, WithTls};
 
 pub use self::change::{LmdbChange, LmdbView};
+use rustix::fs::{FileType, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+
 use crate::core::database::{Database, DatabaseError, Size, Traits};
 
 /// Name of the database of marks.
@@ -70,6 +74,21 @@ pub fn affordable(asked: u64) -> usize {
 /// The end of the name of the file beside the database that holds its locks.
 pub const LOCK_END: &str = "-lock";
 
+/// Whether no process has the database `name` in `dir` open. Not for a process that has it itself.
+pub fn is_closed(dir: impl AsFd, name: &str) -> io::Result<bool> {
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = match rustix::fs::openat(dir, format!("{name}{LOCK_END}"), flags, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(true),
+        other => other?,
+    };
+    // Whoever has it open holds a lock on a byte of that file.
+    match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(Errno::ACCESS | Errno::AGAIN) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
 /// A database in a file.
 pub struct Lmdb {
     path: PathBuf,
@@ -109,14 +128,12 @@ impl Opened {
 
 impl Lmdb {
     /// Opens the database in the file `path`, and makes it if there is none. A process opens a file once
-    /// only, and the caller sees to it that one process at a time makes it.
+    /// only, and the caller sees to it that one process at a time makes it. The first of them asks
+    /// [`check::damage`] before.
     ///
     /// # Errors
-    /// It cannot be opened, or is none.
-    ///
-    /// # Safety
-    /// Nobody but LMDB changes the file while it is open: it is mapped. [`check::damage`] found nothing.
-    pub unsafe fn open(path: PathBuf, options: Options) -> Result<Lmdb, DatabaseError> {
+    /// It cannot be opened, is none, or is not this user's alone.
+    pub fn open(path: PathBuf, options: Options) -> Result<Lmdb, DatabaseError> {
         let lmdb = Lmdb { path, options, opened: RwLock::new(None) };
         lmdb.opened()?;
         Ok(lmdb)
@@ -145,7 +162,10 @@ impl Lmdb {
         // SAFETY: without syncing the file may be damaged by a power cut only; who opens it after one
         // has been told so (`Options::sync`).
         unsafe { options.flags(EnvFlags::NO_SUB_DIR | sync) };
-        // SAFETY: the caller of `Lmdb::open` vouches for the file.
+        self.is_own()?;
+        // SAFETY: the file, or the directory it will be made in, is this user's alone, and every program
+        // of this project changes it by LMDB only. What else this user's programs do to it is a damage
+        // that mapping it has to live with, as with every file that is mapped.
         let env = unsafe { options.open(&self.path) };
         let env = env.map_err(|cause| self.failed("opening the database", cause))?;
         let tables = tables(&env).map_err(|cause| self.failed("opening the database", cause))?;
@@ -157,6 +177,21 @@ impl Lmdb {
         let opened = Opened { env, values, marks, page, most: self.options.map as u64 };
         self.clear_dead_readers(&opened)?;
         Ok(opened)
+    }
+
+    /// Whether the file is this user's alone.
+    fn is_own(&self) -> Result<(), DatabaseError> {
+        let doing = "looking at the database";
+        let stat = match rustix::fs::lstat(&self.path) {
+            Err(Errno::NOENT) => return Ok(()),
+            other => other.map_err(DatabaseError::failed(doing))?,
+        };
+        let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        let us = rustix::process::geteuid().as_raw();
+        if is_file && stat.st_uid == us && stat.st_mode & 0o077 == 0 {
+            return Ok(());
+        }
+        Err(DatabaseError::failed(doing)(Errno::PERM))
     }
 
     fn clear_dead_readers(&self, opened: &Opened) -> Result<(), DatabaseError> {

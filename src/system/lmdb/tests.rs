@@ -21,8 +21,7 @@ fn key(number: u32) -> Key {
 }
 
 fn open(home: &TempDir, options: Options) -> Lmdb {
-    // SAFETY: a new file, or one that this test wrote by LMDB and closed.
-    unsafe { Lmdb::open(home.path().join("test.mdb"), options) }.unwrap()
+    Lmdb::open(home.path().join("test.mdb"), options).unwrap()
 }
 
 fn new() -> (TempDir, Lmdb) {
@@ -114,6 +113,37 @@ fn what_was_written_is_there_when_it_is_opened_again() {
     assert_eq!(value(&lmdb, 2).unwrap(), b"kept");
     put(&lmdb, 3..4, b"synced").unwrap();
     assert_eq!(lmdb.size().unwrap().keys, Some(4));
+}
+
+#[test]
+fn whether_it_is_open_is_seen_by_other_processes() {
+    let (home, lmdb) = new();
+    let dir = || File::open(home.path()).unwrap();
+    assert!(is_closed(dir(), "no-database").unwrap());
+    // A lock of this process's own is no obstacle to it: another one has to look.
+    let probe = |expected: bool| {
+        let program = std::env::current_exe().unwrap();
+        let status = std::process::Command::new(program)
+            .args(["--ignored", "--exact", "system::lmdb::tests::is_it_closed"])
+            .env(PROBED, home.path())
+            .env("EXPECTED", expected.to_string())
+            .output()
+            .unwrap();
+        assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stdout));
+    };
+    probe(false);
+    drop(lmdb);
+    probe(true);
+}
+
+const PROBED: &str = "SESSION_STORE_TEST_LMDB";
+
+#[test]
+#[ignore = "started by another test"]
+fn is_it_closed() {
+    let Some(home) = std::env::var_os(PROBED) else { return };
+    let closed = is_closed(File::open(home).unwrap(), "test.mdb").unwrap();
+    assert_eq!(closed.to_string(), std::env::var("EXPECTED").unwrap());
 }
 
 #[test]

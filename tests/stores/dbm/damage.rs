@@ -179,16 +179,17 @@ fn after_a_power_cut_an_unsynced_database_is_kept_aside_and_a_synced_one_is_used
     for (sync, survives) in [("off", false), ("on", true)] {
         let mut server = start(on("lmdb").conf(&format!("SessionSync {sync}")), "lmdb");
         let mut client = visitor(&server);
-        server.stop();
         let mark = server.data_dir().join("sessions.mdb-unsynced");
         assert_eq!(mark.exists(), !survives);
-        if mark.exists() {
-            // Another run of the machine wrote it.
+        server.stop();
+        assert!(!mark.exists(), "a server that stops leaves everything on the disk");
+        if !survives {
+            // What is left when the machine stops first.
             fs::write(&mark, "00000000-0000-0000-0000-000000000000").expect("writing");
+            give_to_server(&mark);
         }
         server.restart();
-        let aside = server.data_dir().join("sessions.mdb.aside");
-        assert_eq!(aside.exists(), !survives);
+        assert_eq!(server.data_dir().join("sessions.mdb.aside").exists(), !survives);
         if survives {
             assert_eq!(run(&mut client, "incr:n"), ["incr=SUCCESS 2"]);
         } else {
@@ -197,4 +198,22 @@ fn after_a_power_cut_an_unsynced_database_is_kept_aside_and_a_synced_one_is_used
             assert_eq!(run(&mut client, "set:n=1"), ["set=SUCCESS"]);
         }
     }
+}
+
+#[test]
+fn a_graceful_restart_may_change_whether_it_is_synced() {
+    let mut server = start(on("lmdb").conf("SessionSync on"), "lmdb");
+    let mut client = visitor(&server);
+    let mark = server.data_dir().join("sessions.mdb-unsynced");
+    assert!(!mark.exists());
+    server.reconfigure(|builder| {
+        builder.clear_conf().conf(
+            "SessionEngine on\nSessionDataDir \"${DATA}\"\nSessionStore dbm\nSessionSync off\n\
+             <Location \"/probe\">\nSetHandler probe\n</Location>",
+        )
+    });
+    server.reload_graceful();
+    assert_eq!(run(&mut client, "incr:n"), ["incr=SUCCESS 2"]);
+    assert!(mark.exists());
+    assert_eq!(server.log_count("full restart"), 0);
 }

@@ -36,11 +36,16 @@ pub enum Past {
     MovedAside(String),
 }
 
+/// Whether the database `name` in `dir` was written without syncing in another run of the machine.
+pub fn is_doubtful(dir: &OwnedFd, name: &str, run: Option<&str>) -> io::Result<bool> {
+    let written = read(dir, &format!("{name}{MARK}"))?;
+    Ok(matches!((written, run), (Some(written), Some(run)) if run != written))
+}
+
 /// Looks at what the last run of the server left of the database `name` in `dir`, and its further files
 /// with these `ends`; before anybody has it open.
 pub fn look_back(dir: &OwnedFd, name: &str, ends: &[&str], run: Option<&str>) -> io::Result<Past> {
-    let Some(written) = read(dir, &format!("{name}{MARK}"))? else { return Ok(Past::Whole) };
-    if run.is_none_or(|run| run == written) {
+    if !is_doubtful(dir, name, run)? {
         return Ok(Past::Whole);
     }
     let aside = format!("{name}{ASIDE}");

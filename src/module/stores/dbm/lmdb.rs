@@ -1,10 +1,11 @@
 //! LMDB: what the parent looks at before a child opens it, and how a child does.
 
 use std::io;
+use std::os::fd::OwnedFd;
 
 use rustix::fs::fstat;
 
-use super::{Child, News, Plan, Prepared, refused, text};
+use super::{Child, News, Parent, Plan, Prepared, refused, text};
 use crate::core::lock::SlotGuard;
 use crate::core::store::dbm::unsynced::{self, Past};
 use crate::core::store::dbm::{DbmStore, FULL};
@@ -28,6 +29,7 @@ impl Lmdb {
         plan: Plan,
         data: &DataDir,
         lock: DirLock,
+        parent: Parent,
         news: &mut News,
     ) -> Result<Lmdb, String> {
         look_back(&plan, data, news)?;
@@ -50,9 +52,30 @@ impl Lmdb {
             );
             news.push((Level::Warning, said));
         }
+        let dir = data.fd().try_clone().map_err(|cause| format!("the data directory: {cause}"))?;
+        parent.pool.keep(AtStop { dir, name: plan.name.clone(), parent: std::process::id() });
         let readers = lmdb::readers(host::workers());
         let options = Options { map, readers, sync: false, full: FULL };
         Ok(Lmdb { plan, options, damaged, _lock: lock })
+    }
+}
+
+/// When the server stops, brings what is not on the disk there, so that a machine that is started anew
+/// as it should be keeps its sessions.
+struct AtStop {
+    dir: OwnedFd,
+    name: String,
+    /// A child that ends has a copy of this, and nothing to do with it.
+    parent: u32,
+}
+
+impl Drop for AtStop {
+    fn drop(&mut self) {
+        let alone = || lmdb::is_closed(&self.dir, &self.name).unwrap_or(false);
+        if std::process::id() == self.parent && alone() {
+            // What fails leaves the mark, as a power cut does: the database is not trusted then.
+            let _ = unsynced::end(&self.dir, &self.name);
+        }
     }
 }
 
@@ -107,9 +130,7 @@ impl Prepared for Lmdb {
                 .map_err(StoreError::io("marking the database as not synced"))?;
         }
         let options = Options { sync: child.sync, ..self.options };
-        // SAFETY: the directory is the server's user's alone and locked by its parent; what was in the
-        // file at the start was looked through, and since then only LMDB has written it.
-        let database = unsafe { lmdb::Lmdb::open(self.plan.path(), options) }?;
+        let database = lmdb::Lmdb::open(self.plan.path(), options)?;
         Ok(Box::new(DbmStore::new(database, mutex.clone(), data)))
     }
 }

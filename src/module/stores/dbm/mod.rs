@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use self::apr::Apr;
 use self::lmdb::Lmdb;
-use super::{Child, News, Prepared, Verdict};
+use super::{Child, News, Parent, Prepared, Verdict};
 use crate::core::config::{DbmType, Server, StoreChoice};
 use crate::core::lock::SlotMutexes;
 use crate::core::store::StoreError;
@@ -38,24 +38,23 @@ impl Plan {
             return Err("SessionStore names no database".to_owned());
         };
         let dir = settings.directory()?.ok_or("there is no SessionDataDir")?;
-        let kind = settings.dbm_type();
         Ok(Plan {
             dir: PathBuf::from(host::below_root(&dir)?),
-            name: file.name().unwrap_or(kind.file_name()).to_owned(),
-            kind,
+            name: settings.dbm_name().unwrap_or_default(),
+            kind: settings.dbm_type(),
             map: file.map,
             sync: settings.sync(),
         })
     }
 
-    pub fn prepare(&self) -> Result<(Box<dyn Prepared>, News), String> {
+    pub fn prepare(&self, parent: Parent) -> Result<(Box<dyn Prepared>, News), String> {
         let (uid, gid) = host::child_owner();
         let data = DataDir::prepare(&self.dir, Owner { uid, gid }).map_err(text)?;
         let lock = data.lock().map_err(text)?;
         let mut news: News =
             data.warning().map(|said| (Level::Warning, said)).into_iter().collect();
         let prepared: Box<dyn Prepared> = match self.kind {
-            DbmType::Lmdb => Box::new(Lmdb::prepare(self.clone(), &data, lock, &mut news)?),
+            DbmType::Lmdb => Box::new(Lmdb::prepare(self.clone(), &data, lock, parent, &mut news)?),
             _ => Box::new(Apr::prepare(self.clone(), &data, lock)?),
         };
         Ok((prepared, news))

@@ -37,8 +37,7 @@ fn mutex() -> Arc<TestMutexes> {
 
 fn lmdb_store() -> (TempDir, DbmStore<lmdb::Lmdb>) {
     let (home, dir, path) = directory();
-    // SAFETY: a new file.
-    let database = unsafe { lmdb::Lmdb::open(path, OPTIONS) }.unwrap();
+    let database = lmdb::Lmdb::open(path, OPTIONS).unwrap();
     (home, DbmStore::new(database, mutex(), dir))
 }
 
@@ -115,8 +114,7 @@ mod lmdb_of_processes {
         let (dir, path, mutex) = party(spec);
         let database = {
             let _alone = SlotGuard::lock(&*mutex, 0).unwrap();
-            // SAFETY: only processes of this test use the file, by LMDB.
-            unsafe { lmdb::Lmdb::open(path, OPTIONS) }.unwrap()
+            lmdb::Lmdb::open(path, OPTIONS).unwrap()
         };
         Box::new(DbmStore::new(database, mutex, dir))
     }

@@ -51,10 +51,7 @@ pub fn open(database: &Database, access: Access) -> Result<Opened, Failure> {
         full: FULL,
     };
     #[expect(unsafe_code, reason = "LMDB maps the file")]
-    // SAFETY: the directory is this user's alone, and whoever else has the file open is a server, or
-    // this program, that changes it by LMDB only. It was looked through just now, or by the server that
-    // holds the directory.
-    let opened = unsafe { Lmdb::open(database.path(), options) };
+    let opened = Lmdb::open(database.path(), options);
     let opened = opened.map_err(|cause| Failure::store(cause.to_string()))?;
     drop(lock);
     let store = DbmStore::new(opened, Arc::new(Alone), data);
