@@ -50,7 +50,6 @@ pub fn open(database: &Database, access: Access) -> Result<Opened, Failure> {
         sync: database.sync,
         full: FULL,
     };
-    #[expect(unsafe_code, reason = "LMDB maps the file")]
     let opened = Lmdb::open(database.path(), options);
     let opened = opened.map_err(|cause| Failure::store(cause.to_string()))?;
     drop(lock);
