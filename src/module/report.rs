@@ -29,6 +29,13 @@ pub fn notices(request: Request<'_>, session: &mut Session) {
                      it, and the changes were merged"
                 ),
             ),
+            Notice::ClaimLost(key) => (
+                Level::Warning,
+                format!(
+                    "another server may have had a session ({key:?}) that this request held, because \
+                     the store did not answer in time, or lost what it was told: the changes were merged"
+                ),
+            ),
             Notice::ChangesDropped(key) => (
                 Level::Notice,
                 format!(

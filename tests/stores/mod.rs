@@ -4,5 +4,6 @@ mod behaviour;
 mod dbm;
 mod memory;
 mod provider;
+mod redis;
 mod refusals;
 mod socache;

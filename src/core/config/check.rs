@@ -58,6 +58,13 @@ pub fn check_server(server: &Server) -> Result<Vec<Warning>, String> {
         ));
     }
     warnings.extend(check_dbm(server)?);
+    if matches!(server.store(), StoreChoice::Redis(address) if address.shows_password()) {
+        warnings.push(Warning(
+            "SessionStore has a password in the configuration itself, where it shows up in dumps and \
+             backups: the option password_file=PATH keeps it apart"
+                .to_owned(),
+        ));
+    }
     Ok(warnings)
 }
 
@@ -117,6 +124,7 @@ fn check_merged(place: &Place, own: &Place, server: &Server) -> Result<Vec<Warni
         warnings.extend(unused(own));
     }
     warnings.extend(session_life(place));
+    warnings.extend(shared_scope(place, server));
     Ok(warnings)
 }
 
@@ -195,6 +203,18 @@ fn session_life(place: &Place) -> Option<Warning> {
             show_duration(timeout),
             show_duration(lifetime)
         ))
+    })
+}
+
+/// Every server that shares a Redis has to make the same scope of its own configuration.
+fn shared_scope(place: &Place, server: &Server) -> Option<Warning> {
+    let shared = matches!(server.store(), StoreChoice::Redis(_));
+    (shared && place.scope.is_none()).then(|| {
+        Warning(
+            "SessionScope is not set: servers that share a Redis share sessions only where its default, \
+             SessionIdDomain or ServerName, is the same in all of them"
+                .to_owned(),
+        )
     })
 }
 
@@ -382,5 +402,21 @@ mod tests {
         assert_eq!(warnings.len(), 1);
         assert!(!warnings[0].to_string().contains("hidden"));
         assert_eq!(check_server(&server(&["SessionSecret file:/etc/secret"])), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_redis_wants_a_scope_that_is_set_and_a_password_that_is_elsewhere() {
+        let redis = |lines: &[&str], address: &str| {
+            let server = server(&[address]);
+            let lines: Vec<&str> = ["SessionEngine on"].iter().chain(lines).copied().collect();
+            let mut warnings = check_server(&server).unwrap();
+            warnings.extend(check(&place(&lines), &server).unwrap());
+            warnings.iter().map(Warning::to_string).collect::<Vec<_>>()
+        };
+        let quiet = redis(&["SessionScope shop"], "SessionStore redis://h?password_file=/word");
+        assert_eq!(quiet, Vec::<String>::new());
+        let warnings = redis(&[], "SessionStore redis://:hidden@h");
+        assert!(warnings[0].contains("password_file") && !warnings[0].contains("hidden"));
+        assert!(warnings[1].contains("SessionScope") && warnings.len() == 2, "{warnings:?}");
     }
 }

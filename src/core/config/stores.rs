@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::dbm::DbmFile;
+use super::redis::RedisAddress;
 use super::values::{path, plain, size};
 
 /// Least bytes of the memory store: one page for each of its shards, several times.
@@ -32,8 +33,8 @@ pub enum StoreChoice {
         /// Its bytes, if they are named with the store.
         size: Option<u64>,
     },
-    /// Redis. The whole address; it may hold a password.
-    Redis(Arc<str>),
+    /// Redis.
+    Redis(Arc<RedisAddress>),
     /// A shared object cache of httpd.
     Socache {
         /// Name of the provider, as `shmcb`.
@@ -67,8 +68,8 @@ impl StoreChoice {
                 let bytes = argument.map(|text| size(text, MEMORY_MIN, MEMORY_MAX)).transpose()?;
                 Ok(StoreChoice::Memory { size: bytes })
             }
-            "redis" | "rediss" | "redis+sentinel" | "redis+cluster" => {
-                plain(text, ARGUMENT_MAX).map(StoreChoice::Redis)
+            scheme if RedisAddress::is_scheme(scheme) => {
+                RedisAddress::parse(text).map(|address| StoreChoice::Redis(Arc::new(address)))
             }
             "socache" => {
                 let argument = argument.ok_or("names no provider: socache:shmcb is one")?;
@@ -102,7 +103,7 @@ impl fmt::Debug for StoreChoice {
             StoreChoice::File { dir } => write!(f, "File({dir:?})"),
             StoreChoice::Dbm(file) => write!(f, "Dbm({file:?})"),
             StoreChoice::Memory { size } => write!(f, "Memory({size:?})"),
-            StoreChoice::Redis(_) => f.write_str("Redis(…)"),
+            StoreChoice::Redis(address) => write!(f, "Redis({address:?})"),
             StoreChoice::Socache { name, .. } => write!(f, "Socache({name}, …)"),
             StoreChoice::Provider { name, .. } => write!(f, "Provider({name}, …)"),
         }
@@ -122,13 +123,18 @@ mod tests {
         let file = DbmFile { file: Some("/a/b.mdb".into()), map: None };
         assert_eq!(parse("dbm:/a/b.mdb"), StoreChoice::Dbm(file));
         assert_eq!(parse("memory:32M"), StoreChoice::Memory { size: Some(32 << 20) });
-        let redis = "rediss://user:secret@host:6380/1?timeout=1s";
-        assert_eq!(parse(redis), StoreChoice::Redis(redis.into()));
         let argument = Some(Arc::from("one:11211,two:11211"));
         let socache = StoreChoice::Socache { name: "memcache".into(), argument };
         assert_eq!(parse("socache:memcache:one:11211,two:11211"), socache);
         let provider = StoreChoice::Provider { name: "example".into(), argument: None };
         assert_eq!(parse("example"), provider);
+    }
+
+    #[test]
+    fn a_redis_has_an_address() {
+        let parsed = StoreChoice::parse("rediss://user@host:6380/1?timeout=3s");
+        let Ok(StoreChoice::Redis(redis)) = parsed else { panic!("it is no Redis") };
+        assert_eq!((redis.database, redis.user.as_deref()), (1, Some("user")));
     }
 
     #[test]
@@ -143,7 +149,7 @@ mod tests {
     #[test]
     fn debug_output_shows_no_password() {
         for text in ["redis://:hidden@host", "socache:x:hidden", "own:hidden"] {
-            let shown = format!("{:?}", StoreChoice::parse(text).unwrap());
+            let shown = format!("{:?}", StoreChoice::parse(text));
             assert!(!shown.contains("hidden"), "{shown}");
         }
     }

@@ -101,6 +101,7 @@ impl From<StoreError> for SessionError {
         match cause {
             StoreError::TooLarge(most) => SessionError::StoreLimit(most),
             StoreError::Full(what) => SessionError::Full(what),
+            StoreError::Lease(cause) => SessionError::Lease(cause),
             cause => SessionError::Store(cause),
         }
     }

@@ -6,6 +6,8 @@ mod file;
 mod late;
 mod memory;
 mod provider;
+#[cfg(feature = "redis")]
+mod redis;
 mod socache;
 
 use std::sync::Arc;
@@ -20,6 +22,10 @@ use crate::httpd::log::Level;
 use crate::httpd::pool::Pool;
 use crate::httpd::sys;
 
+#[cfg(not(feature = "redis"))]
+const WITHOUT_REDIS: &str =
+    "SessionStore names Redis, which this build leaves out: its cargo feature is redis";
+
 /// Lines for the error log.
 pub type News = Vec<(Level, String)>;
 
@@ -31,6 +37,9 @@ pub enum Plan {
     File(file::Plan),
     /// One database file.
     Dbm(dbm::Plan),
+    /// Redis.
+    #[cfg(feature = "redis")]
+    Redis(redis::Plan),
     /// Memory that all processes share.
     Memory(memory::Plan),
     /// An object cache of httpd's.
@@ -72,6 +81,10 @@ pub unsafe fn check(settings: &Server, pool: Pool) -> Result<Verdict, String> {
         StoreChoice::Provider { .. } => unsafe { provider::check(settings, pool) },
         StoreChoice::Memory { .. } => memory::check(settings),
         StoreChoice::Dbm(_) => dbm::check(settings),
+        #[cfg(feature = "redis")]
+        StoreChoice::Redis(address) => redis::Plan::new(address).check(),
+        #[cfg(not(feature = "redis"))]
+        StoreChoice::Redis(_) => Err(WITHOUT_REDIS.to_owned()),
         _ => Ok(Verdict::default()),
     }
 }
@@ -112,10 +125,13 @@ impl Plan {
         match settings.store() {
             StoreChoice::File { .. } => file::Plan::new(settings).map(Plan::File),
             StoreChoice::Dbm(_) => dbm::Plan::new(settings).map(Plan::Dbm),
+            #[cfg(feature = "redis")]
+            StoreChoice::Redis(address) => Ok(Plan::Redis(redis::Plan::new(address))),
+            #[cfg(not(feature = "redis"))]
+            StoreChoice::Redis(_) => Err(WITHOUT_REDIS.to_owned()),
             StoreChoice::Memory { .. } => memory::Plan::new(settings).map(Plan::Memory),
             StoreChoice::Socache { .. } => socache::Plan::new(settings).map(Plan::Socache),
             StoreChoice::Provider { .. } => provider::Plan::new(settings).map(Plan::Provider),
-            _ => Err("SessionStore names a store that this release does not have".to_owned()),
         }
     }
 
@@ -124,6 +140,8 @@ impl Plan {
         match self {
             Plan::File(_) => 0,
             Plan::Dbm(_) => 1,
+            #[cfg(feature = "redis")]
+            Plan::Redis(_) => 0,
             Plan::Memory(_) => memory::MUTEXES,
             Plan::Socache(plan) => plan.mutexes(),
             Plan::Provider(plan) => plan.mutexes(),
@@ -141,6 +159,8 @@ impl Plan {
             Plan::Memory(plan) => plan.prepare(),
             Plan::Socache(plan) => plan.prepare(parent),
             Plan::Provider(plan) => plan.prepare(parent),
+            #[cfg(feature = "redis")]
+            Plan::Redis(plan) => plan.prepare(),
         }
     }
 
@@ -153,6 +173,10 @@ impl Plan {
             Plan::File(plan) => Ok(plan.settings()),
             Plan::Dbm(plan) => Ok(plan.settings()),
             Plan::Memory(plan) => Ok(plan.settings()),
+            #[cfg(feature = "redis")]
+            Plan::Redis(_) => Err("the address of a Redis may hold a password, so that it is not \
+                                   told: name the store itself (--store)"
+                .to_owned()),
             Plan::Socache(_) | Plan::Provider(_) => Err(format!(
                 "SessionStore {} can be opened by httpd only, which another program is not",
                 self.name()
@@ -186,6 +210,8 @@ impl Plan {
             Plan::Memory(_) => "memory".to_owned(),
             Plan::Socache(plan) => plan.name(),
             Plan::Provider(plan) => plan.name(),
+            #[cfg(feature = "redis")]
+            Plan::Redis(_) => "redis".to_owned(),
         }
     }
 }

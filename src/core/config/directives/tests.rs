@@ -20,7 +20,7 @@ const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
             "socache:shmcb",
             "own:x",
         ],
-        &["file:", "dbm:/a?map=1", "memory:1", "socache", "a/b"],
+        &["file:", "dbm:/a?map=1", "memory:1", "redis:h", "rediss://h?time=1s", "socache", "a/b"],
     ),
     ("SessionDataDir", &["/srv/sessions", "var/sessions"], &["", "/a /b", "/a\u{7}"]),
     ("SessionDBMType", &["lmdb", "default", "gdbm", "DB", "SDBM"], &["ndbm", "", "lmdb DB"]),
@@ -401,4 +401,15 @@ fn argument() -> impl Strategy<Value = String> {
         "(file|exec|header|query|cookie):?.{0,24}",
         "[/.]?[a-zA-Z0-9.;_-]{0,24}",
     ]
+}
+
+#[test]
+fn what_was_taken_is_shown_without_passwords_and_secrets() {
+    let shown = |name: &str, words: &[&str]| find(name).unwrap().without_secrets(words);
+    let store = shown("SessionStore", &["redis://u:hidden@h/1"]);
+    assert_eq!(store.as_deref(), Some("redis://...@h/1"));
+    let secrets = shown("SessionSecret", &["file:/etc/secret", "0123456789abcdef"]);
+    assert_eq!(secrets.as_deref(), Some("file:/etc/secret ..."));
+    assert_eq!(shown("SessionStore", &["redis://h?password_file=/f"]), None);
+    assert_eq!(shown("SessionScope", &["u:hidden@h"]), None);
 }

@@ -1,4 +1,5 @@
 mod aliases;
+mod claims;
 mod cookies;
 mod ending;
 mod failing;
