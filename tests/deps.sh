@@ -46,6 +46,7 @@ need_for() {
             ;;
         bench)
             need_command wrk wrk 'makes the load'
+            need_command redis-server redis-server 'the row of sessions in Redis'
             ;;
         docker)
             need_command debootstrap debootstrap 'makes a base image where no registry answers'
