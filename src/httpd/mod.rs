@@ -15,6 +15,7 @@ pub mod brigade;
 pub mod guard;
 pub mod language;
 pub mod log;
+pub mod mod_session;
 pub mod mutex;
 pub mod pool;
 pub mod provider;

@@ -4,6 +4,7 @@
 mod answer;
 pub mod api;
 mod backend;
+mod bridge;
 mod clients;
 mod commands;
 mod config;

@@ -1,4 +1,5 @@
 mod aliases;
+mod bridge;
 mod cookies;
 mod ending;
 mod failing;

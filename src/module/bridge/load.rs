@@ -1,0 +1,106 @@
+//! What mod_session is given: a snapshot, and no lease. It asks in the name of every request, those of
+//! static files too.
+
+use std::sync::atomic::Ordering;
+
+use super::{ENCODED, Given, Trouble};
+use crate::core::clock::{Clock, SystemClock, Time};
+use crate::core::session::Access;
+use crate::core::session::bridge::{entries as shown, opened, sealed};
+use crate::core::session::values::Values;
+use crate::httpd::mod_session::Entries;
+use crate::httpd::request::Request;
+use crate::module::config::place_of;
+use crate::module::tree::{self, Failure, Identity, Slot};
+
+/// The entries of the request's session, the same ones each time that a request tree asks. A record that
+/// asks for the first time sees what became of the session in those before it.
+pub fn load(request: Request<'_>) -> Result<Entries, Failure> {
+    if !place_of(request).engine() {
+        return Err(Failure::Off);
+    }
+    let anchor = tree::slot_or_make(request.anchor()).ok_or(Failure::Phase)?;
+    if anchor.closed.get() || anchor.bridge.borrow().trouble != Trouble::None {
+        return Err(Failure::Phase);
+    }
+    let known = known(request, anchor);
+    if let Some((entries, asked)) = known
+        && (asked || entries.is_dirty())
+    {
+        entries.forget_end_before(now(&SystemClock.now()));
+        return Ok(entries);
+    }
+    let seen = read(request)?;
+    let entries = match known {
+        Some((entries, _)) => entries,
+        None => Entries::new(request.anchor().pool()),
+    };
+    let (before, opened) = fill(request, entries, &seen.values);
+    entries.set_end(seen.end.as_ref().map_or(0, now));
+    let asked = request.as_ptr();
+    let given = Given { identity: Identity::of(request), entries, asked, before, opened };
+    let mut state = anchor.bridge.borrow_mut();
+    state.given.retain(|other| other.entries != entries);
+    state.given.push(given);
+    Ok(entries)
+}
+
+/// The entries that the tree has of this session, and whether this record was the last to ask.
+fn known(request: Request<'_>, anchor: &Slot) -> Option<(Entries, bool)> {
+    let state = anchor.bridge.borrow();
+    let given = state.given.iter().find(|given| given.identity.fits(request))?;
+    Some((given.entries, given.asked == request.as_ptr()))
+}
+
+/// As httpd counts: `apr_time_t`.
+fn now(time: &Time) -> i64 {
+    i64::try_from(time.0).unwrap_or(i64::MAX)
+}
+
+#[derive(Default)]
+struct Seen {
+    values: Values,
+    end: Option<Time>,
+}
+
+fn read(request: Request<'_>) -> Result<Seen, Failure> {
+    if tree::offer_nothing(request)? {
+        return Ok(Seen::default());
+    }
+    tree::with(request, |session, services| {
+        if !session.is_open() && !session.was_let_go() {
+            session.open(services, Access::Read)?;
+        }
+        let end = session.own_end(services.clock);
+        Ok(Seen { values: session.all_values().clone(), end })
+    })
+}
+
+/// Fills the table; what is in it then, and whether that came out of a text which others had encoded.
+fn fill(request: Request<'_>, entries: Entries, values: &Values) -> (Values, bool) {
+    let table = entries.table();
+    table.clear();
+    if ENCODED.load(Ordering::Relaxed) {
+        if let Some(text) = sealed(values) {
+            if entries.decode(request, text) && !table.is_empty() {
+                return (opened(table.iter()), true);
+            }
+            table.clear();
+        }
+        if shown(values).next().is_some() && is_encoded(request) {
+            return (Values::default(), true);
+        }
+    }
+    for (key, value) in shown(values) {
+        table.add_new(key.as_str(), value);
+    }
+    (values.clone(), false)
+}
+
+/// Whether others encode what is to be kept at the request's place: then what is there as it is is not
+/// mod_session's.
+fn is_encoded(request: Request<'_>) -> bool {
+    let sample = Entries::new(request.anchor().pool());
+    sample.table().add_new("a", b"1");
+    sample.encode(request) != Some(b"a=1")
+}
