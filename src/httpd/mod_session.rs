@@ -128,6 +128,12 @@ impl Entries {
         unsafe { (*self.0).dirty != 0 }
     }
 
+    /// Has mod_session not ask again to keep it.
+    pub fn forbid_saving(self) {
+        // SAFETY: a live record, in the thread that works on the request.
+        unsafe { (*self.0).written = 1 };
+    }
+
     /// Seconds without a visit after which it is to be gone, where the configuration says so.
     pub fn max_age(self) -> Option<u32> {
         // SAFETY: a live record.

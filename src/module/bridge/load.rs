@@ -3,10 +3,10 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{ENCODED, Given, Trouble};
+use super::{ENCODED, Given, failed};
 use crate::core::clock::{Clock, SystemClock, Time};
 use crate::core::session::Access;
-use crate::core::session::bridge::{entries as shown, opened, sealed};
+use crate::core::session::bridge::{entries as shown, is_unopened, opened, sealed};
 use crate::core::session::values::Values;
 use crate::httpd::mod_session::Entries;
 use crate::httpd::request::Request;
@@ -20,7 +20,7 @@ pub fn load(request: Request<'_>) -> Result<Entries, Failure> {
         return Err(Failure::Off);
     }
     let anchor = tree::slot_or_make(request.anchor()).ok_or(Failure::Phase)?;
-    if anchor.closed.get() || anchor.bridge.borrow().trouble != Trouble::None {
+    if anchor.closed.get() {
         return Err(Failure::Phase);
     }
     let known = known(request, anchor);
@@ -30,13 +30,23 @@ pub fn load(request: Request<'_>) -> Result<Entries, Failure> {
         entries.forget_end_before(now(&SystemClock.now()));
         return Ok(entries);
     }
-    let seen = read(request)?;
     let entries = match known {
         Some((entries, _)) => entries,
         None => Entries::new(request.anchor().pool()),
     };
-    let (before, opened) = fill(request, entries, &seen.values);
-    entries.set_end(seen.end.as_ref().map_or(0, now));
+    let (before, opened) = match read(request) {
+        Ok(seen) => {
+            entries.set_end(seen.end.as_ref().map_or(0, now));
+            fill(request, entries, &seen.values)
+        }
+        Err(failure) => {
+            failed(request, "reading a session for mod_session", &failure);
+            // Nobody is logged in, as far as can be told, and nothing is kept.
+            entries.table().clear();
+            entries.forbid_saving();
+            Default::default()
+        }
+    };
     let asked = request.as_ptr();
     let given = Given { identity: Identity::of(request), entries, asked, before, opened };
     let mut state = anchor.bridge.borrow_mut();
@@ -82,7 +92,8 @@ fn fill(request: Request<'_>, entries: Entries, values: &Values) -> (Values, boo
     table.clear();
     if ENCODED.load(Ordering::Relaxed) {
         if let Some(text) = sealed(values) {
-            if entries.decode(request, text) && !table.is_empty() {
+            let decoded = entries.decode(request, text) && !table.is_empty();
+            if decoded && !is_unopened(text, table.iter()) {
                 return (opened(table.iter()), true);
             }
             table.clear();

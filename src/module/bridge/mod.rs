@@ -87,7 +87,8 @@ unsafe extern "C" fn load_session(
             OK
         }
         Err(Failure::Off) => sys::DECLINED,
-        Err(failure) => failed(request, "reading a session for mod_session", &failure),
+        // The request is over.
+        Err(_) => GENERAL,
     };
     guarded(load, || broken(request))
 }
@@ -104,7 +105,11 @@ unsafe extern "C" fn save_session(
     let save = || match save::save(request, entries) {
         Ok(()) => OK,
         Err(Failure::Off) => sys::DECLINED,
-        Err(failure) => failed(request, "keeping what mod_session has", &failure),
+        Err(failure) => {
+            entries.forbid_saving();
+            failed(request, "keeping what mod_session has", &failure);
+            GENERAL
+        }
     };
     guarded(save, || broken(request))
 }
@@ -116,16 +121,14 @@ fn broken(request: Request<'_>) -> c_int {
 
 /// mod_session goes on as if nothing were wrong, and so does whoever used it. As long as the head has not
 /// left, the answer becomes an error: a redirect after a log-in that was not kept would only mislead.
-fn failed(request: Request<'_>, doing: &str, failure: &Failure) -> c_int {
+fn failed(request: Request<'_>, doing: &str, failure: &Failure) {
     report::failure(request, doing, failure);
-    let told = matches!(failure, Failure::Phase);
-    if let Some(anchor) = tree::slot(request.anchor()).filter(|_| !told) {
+    if let Some(anchor) = tree::slot(request.anchor()) {
         let trouble = &mut anchor.bridge.borrow_mut().trouble;
         if *trouble == Trouble::None {
             *trouble = Trouble::Due(report::status(failure));
         }
     }
-    GENERAL
 }
 
 /// The status of the error that is to take the place of an answer whose head is about to leave; once.

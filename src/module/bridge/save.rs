@@ -1,7 +1,6 @@
 //! What mod_session wants kept: its changes are merged into the session as it is now.
 
 use super::super::{answer, notes, report};
-use super::Trouble;
 use crate::core::config::Locking;
 use crate::core::session::bridge::Save;
 use crate::core::session::{Access, Cookie, Point, Services, Session, SessionError};
@@ -22,9 +21,6 @@ pub fn save(request: Request<'_>, entries: Entries) -> Result<(), Failure> {
         return Err(Failure::Off);
     }
     let anchor = tree::slot(request.anchor()).ok_or(Failure::Off)?;
-    if anchor.bridge.borrow().trouble != Trouble::None {
-        return Err(Failure::Phase);
-    }
     let Some(save) = wanted(request, entries, anchor)? else { return Ok(()) };
     let point = Point { status: request.status(), more: false };
     let kept = tree::with(request, |session, services| keep(session, services, &save, point));

@@ -25,6 +25,9 @@ use crate::core::clock::{Clock, Time};
 /// The entry in which mod_session keeps the end of the session, in microseconds since 1970.
 const EXPIRY: &[u8] = b"expiry";
 
+/// No name of so many bytes begins an encoded text by accident.
+const UNLIKELY: usize = 16;
+
 fn is_expiry(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(EXPIRY)
 }
@@ -45,6 +48,20 @@ pub fn opened<'e>(entries: impl Iterator<Item = (&'e [u8], &'e [u8])>) -> Values
         }
     }
     values
+}
+
+/// Entries that came out of a text which nobody encodes at this place: mod_session took it for the form
+/// of an HTML page and found itself in it, a blank where it has a plus. Others have names that are short,
+/// or their own.
+pub fn is_unopened<'e>(
+    text: &[u8],
+    mut entries: impl Iterator<Item = (&'e [u8], &'e [u8])>,
+) -> bool {
+    let plain = |byte: &u8| if *byte == b'+' { b' ' } else { *byte };
+    entries.any(|(name, _)| {
+        let head = text.iter().take(name.len()).map(plain);
+        name.len() >= UNLIKELY && name.iter().copied().eq(head)
+    })
 }
 
 /// The text that only the module which encoded it can read.

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::world::{Browser, World, key, minutes, value};
 use crate::core::session::Session;
-use crate::core::session::bridge::{Save, Unfit, encoded, entries, opened, sealed};
+use crate::core::session::bridge::{Save, Unfit, encoded, entries, is_unopened, opened, sealed};
 use crate::core::session::values::Values;
 
 type Pair<'e> = (&'e str, &'e str);
@@ -220,6 +220,19 @@ fn what_was_encoded_is_not_kept_as_it_is() {
     let text = encoded(now.iter().copied());
     let kept = Save::of((&opened(now.iter().copied()), true), &now, &text);
     assert_eq!(kept.err(), Some(Unfit::Opened));
+}
+
+#[test]
+fn an_encoded_text_that_nobody_opened_is_known() {
+    let text = b"c2VhbGVk+c2VhbGVk/cw==";
+    let found = |pairs: &[Pair<'_>]| is_unopened(text, bytes(pairs).into_iter());
+    assert!(found(&[("c2VhbGVk c2VhbGVk/cw", "=")]));
+    assert!(found(&[("a", "1"), ("c2VhbGVk c2VhbGVk/cw", "")]));
+    for opened in
+        [("c", "1"), ("c2VhbGVk", "1"), ("c2VhbGVk+c2VhbGVk", "1"), ("My Realm-user-name", "x")]
+    {
+        assert!(!found(&[opened]), "{opened:?}");
+    }
 }
 
 #[test]
