@@ -5,16 +5,16 @@ use std::sync::atomic::Ordering;
 
 use super::{ENCODED, Given, failed};
 use crate::core::clock::{Clock, SystemClock, Time};
-use crate::core::session::Access;
 use crate::core::session::bridge::{entries as shown, is_unopened, opened, sealed};
 use crate::core::session::values::Values;
+use crate::core::session::{Access, Session};
 use crate::httpd::mod_session::Entries;
 use crate::httpd::request::Request;
 use crate::module::config::place_of;
 use crate::module::tree::{self, Failure, Identity, Slot};
 
-/// The entries of the request's session, the same ones each time that a request tree asks. A record that
-/// asks for the first time sees what became of the session in those before it.
+/// The entries of the request's session, the same ones each time that a request tree asks. As long as
+/// nobody has changed them they follow what other handlers do to the session.
 pub fn load(request: Request<'_>) -> Result<Entries, Failure> {
     if !place_of(request).engine() {
         return Err(Failure::Off);
@@ -24,46 +24,54 @@ pub fn load(request: Request<'_>) -> Result<Entries, Failure> {
         return Err(Failure::Phase);
     }
     let known = known(request, anchor);
-    if let Some((entries, asked)) = known
-        && (asked || entries.is_dirty())
+    if let Some((entries, current)) = known
+        && (current || entries.is_dirty())
     {
-        entries.forget_end_before(now(&SystemClock.now()));
+        entries.forget_end_before(micros(SystemClock.now()));
         return Ok(entries);
     }
     let entries = match known {
         Some((entries, _)) => entries,
         None => Entries::new(request.anchor().pool()),
     };
-    let (before, opened) = match read(request) {
-        Ok(seen) => {
-            entries.set_end(seen.end.as_ref().map_or(0, now));
-            fill(request, entries, &seen.values)
-        }
-        Err(failure) => {
-            failed(request, "reading a session for mod_session", &failure);
-            // Nobody is logged in, as far as can be told, and nothing is kept.
-            entries.table().clear();
-            entries.forbid_saving();
-            Default::default()
-        }
-    };
-    let asked = request.as_ptr();
-    let given = Given { identity: Identity::of(request), entries, asked, before, opened };
+    let given = give(request, entries);
     let mut state = anchor.bridge.borrow_mut();
     state.given.retain(|other| other.entries != entries);
     state.given.push(given);
     Ok(entries)
 }
 
-/// The entries that the tree has of this session, and whether this record was the last to ask.
+/// The entries that the tree has of this session, and whether they are what it is now.
 fn known(request: Request<'_>, anchor: &Slot) -> Option<(Entries, bool)> {
     let state = anchor.bridge.borrow();
     let given = state.given.iter().find(|given| given.identity.fits(request))?;
-    Some((given.entries, given.asked == request.as_ptr()))
+    let current = |session: &Session| *session.all_values() == given.seen;
+    Some((given.entries, tree::seen(request, current).unwrap_or(true)))
+}
+
+/// Reads the session into entries.
+fn give(request: Request<'_>, entries: Entries) -> Given {
+    let identity = Identity::of(request);
+    match read(request) {
+        Ok(Seen { values, end }) => {
+            let (before, opened) = fill(request, entries, &values);
+            // Behind what was in a text: an end of then does not count.
+            entries.set_end(end.map_or(0, micros));
+            Given { identity, entries, seen: values, before, opened }
+        }
+        Err(failure) => {
+            failed(request, "reading a session for mod_session", &failure);
+            // Nobody is logged in, as far as can be told, and nothing is kept.
+            entries.table().clear();
+            entries.forbid_saving();
+            let (seen, before) = (Values::default(), Values::default());
+            Given { identity, entries, seen, before, opened: false }
+        }
+    }
 }
 
 /// As httpd counts: `apr_time_t`.
-fn now(time: &Time) -> i64 {
+fn micros(time: Time) -> i64 {
     i64::try_from(time.0).unwrap_or(i64::MAX)
 }
 

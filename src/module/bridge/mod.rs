@@ -39,8 +39,8 @@ pub struct State {
 struct Given {
     identity: Identity,
     entries: Entries,
-    /// The record that asked for them last.
-    asked: *mut sys::request_rec,
+    /// The session as it was seen for them.
+    seen: Values,
     /// What was in them.
     before: Values,
     /// Others had encoded it.
