@@ -43,7 +43,7 @@ check: ## Formatting and lints, with and without httpd
 
 test-core: ## Tests of the core: no httpd, no clang
 	$(call say,'tests of the core')
-	$(CARGO) test --locked --no-default-features
+	$(CARGO) test --locked --no-default-features --features tool
 
 test-httpd: ## Tests against real servers of each kind
 	$(call say,'tests against real servers')

@@ -38,6 +38,7 @@ need_for() {
         test)
             need_command memcached memcached 'sessions in an object cache on the network'
             need_command openssl openssl 'makes a certificate for the tests over TLS'
+            need_command redis-server redis-server 'the tests start Redis servers of their own'
             need libapache2-mod-php 'real PHP: the example of the README'
             need php-fpm 'PHP behind FastCGI'
             need libapache2-mod-wsgi-py3 'Python by WSGI'

@@ -4,6 +4,7 @@ mod bad_input;
 mod bridge;
 mod c_api;
 mod caches;
+mod cleanup;
 mod config;
 mod ends;
 mod examples;

@@ -11,7 +11,9 @@
 //!   them holds what belongs to a configuration.
 //! - **Forks.** The parent has no threads; children inherit what it mapped shared.
 
+pub mod apr;
 pub mod brigade;
+pub mod dbm;
 pub mod guard;
 pub mod language;
 pub mod log;
@@ -25,3 +27,4 @@ pub mod socache;
 pub mod status;
 pub mod sys;
 pub mod table;
+pub mod watchdog;

@@ -54,6 +54,38 @@ fn ask_mpm(query: u32) -> u32 {
     if status == 0 { u32::try_from(answer).unwrap_or(1).max(1) } else { 1 }
 }
 
+/// Whether this process is about to end.
+pub fn is_stopping() -> bool {
+    let mut state = 0;
+    // SAFETY: the MPM writes a number.
+    let status = unsafe { sys::ap_mpm_query(sys::AP_MPMQ_MPM_STATE as i32, &mut state) };
+    status == 0 && state == sys::AP_MPMQ_STOPPING as i32
+}
+
+/// httpd's main server, for the lines of threads that have no request.
+#[derive(Clone, Copy)]
+pub struct MainServer(*const sys::server_rec);
+
+// SAFETY: a pointer; `MainServer::new` says how long it is good, and what it leads to is only read.
+unsafe impl Send for MainServer {}
+// SAFETY: as above.
+unsafe impl Sync for MainServer {}
+
+impl MainServer {
+    /// The main server of a child, which lives as long as the child does.
+    ///
+    /// # Safety
+    /// `main` is that.
+    pub unsafe fn new(main: *const sys::server_rec) -> MainServer {
+        MainServer(main)
+    }
+
+    /// For the log.
+    pub fn as_ptr(self) -> *const sys::server_rec {
+        self.0
+    }
+}
+
 /// User and group that children run as.
 pub fn child_owner() -> (u32, u32) {
     let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());

@@ -134,7 +134,23 @@ fn run(
         let place = Arc::make_mut(unsafe { &mut *place });
         row.apply(Target::Place(place), &words, origin)
     };
-    outcome.map_err(|problem| format!("{} {problem}", row.name))
+    outcome.map_err(|problem| format!("{} {problem}", row.name))?;
+    if let Some(shown) = row.without_secrets(&words) {
+        hide(command, &shown);
+    }
+    Ok(())
+}
+
+/// Has `mod_info` and others that list the configuration show something else than was read.
+fn hide(command: &sys::cmd_parms, shown: &str) {
+    // SAFETY: the pool of the configuration that is being read.
+    let shown = unsafe { Pool::from_raw(command.pool) }.bytes(shown.as_bytes());
+    let directive = command.directive;
+    if !directive.is_null() {
+        // SAFETY: httpd made the record of this directive in memory of its own for this reading of the
+        // configuration; nobody else uses it meanwhile, and nothing reads its text again to act by it.
+        unsafe { (*directive).args = shown };
+    }
 }
 
 fn words(command: &sys::cmd_parms, arguments: *const c_char) -> Result<Vec<String>, String> {

@@ -3,7 +3,7 @@
 use std::ffi::c_int;
 
 use super::filter::Verdict;
-use super::{backend, clients, filter, handler, language, lifecycle, raw, report, tree};
+use super::{backend, cleanup, clients, filter, handler, language, lifecycle, raw, report, tree};
 use crate::httpd::brigade::Brigade;
 use crate::httpd::guard::guarded;
 use crate::httpd::language::Lookup;
@@ -243,6 +243,7 @@ pub unsafe extern "C" fn mss_log_transaction(record: *mut sys::request_rec) -> c
     // SAFETY: httpd's record; its handlers have ended.
     if let Some(request) = unsafe { Request::from_raw(record) } {
         guarded(|| tree::close(request), || ());
+        guarded(|| cleanup::after_request(request), || ());
     }
     OK
 }

@@ -74,15 +74,13 @@ fn before(request: Request<'_>, slot: &Slot, engine: bool) -> Result<Kind, Failu
         answer::keep_private(request.answering(), place);
     }
     match kind {
-        Kind::Inside if engine && place.notes() => {
-            notes::offer(request, slot)?;
-            if slot.authenticated.get() {
-                language::confirm(request)?;
-            }
-        }
+        Kind::Inside if engine && place.notes() => notes::offer(request, slot)?,
         Kind::Inside => {}
         _ if engine && answers => backend::await_head(request, slot)?,
         _ => return let_go(request, slot, kind, engine).map(|()| kind),
+    }
+    if engine && slot.authenticated.get() && (answers || place.notes()) {
+        language::confirm(request)?;
     }
     if engine {
         veil::draw(request, slot, kind, &veil::look(request, kind)?);
@@ -218,7 +216,7 @@ fn in_tree<T>(
     if tree.is_empty() {
         return None;
     }
-    let services = process::get()?.services().ok()?;
+    let services = process::get()?.services();
     Some(body(&mut tree, &services))
 }
 

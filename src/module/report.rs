@@ -1,5 +1,6 @@
 //! What goes into the error log, and what status an error is. No id, key or value does.
 
+use super::process::{self, Process};
 use super::tree::Failure;
 use crate::core::session::{Notice, Session, SessionError};
 use crate::core::store::StoreError;
@@ -26,6 +27,13 @@ pub fn notices(request: Request<'_>, session: &mut Session) {
                 format!(
                     "a request kept a session ({key:?}) longer than SessionLockHold; another one took \
                      it, and the changes were merged"
+                ),
+            ),
+            Notice::ClaimLost(key) => (
+                Level::Warning,
+                format!(
+                    "another server may have had a session ({key:?}) that this request held, because \
+                     the store did not answer in time, or lost what it was told: the changes were merged"
                 ),
             ),
             Notice::ChangesDropped(key) => (
@@ -60,6 +68,13 @@ pub fn failure(request: Request<'_>, doing: &str, failure: &Failure) {
             Level::Notice,
             "the session that let the user in has ended or is another user's now".to_owned(),
         ),
+        Failure::Session(cause @ SessionError::Full(_)) => {
+            if !process::get().is_some_and(Process::may_tell_full) {
+                return;
+            }
+            let text = format!("{cause}; the next line about this in a minute at the earliest");
+            (Level::Error, text)
+        }
         Failure::NoProcess => {
             (Level::Error, "the module could not be set up in this child".to_owned())
         }

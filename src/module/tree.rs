@@ -239,7 +239,7 @@ impl Tree {
         if self.is_empty() {
             return;
         }
-        if let Some(Ok(services)) = process::get().map(Process::services) {
+        if let Some(services) = process::get().map(Process::services) {
             self.sessions().for_each(|session| session.release(&services));
         }
     }
@@ -278,6 +278,7 @@ impl Tree {
                 shared_writes: process.shared_writes,
                 // Two leases in one tree could wait for each other.
                 may_lease: self.sessions.is_empty(),
+                grace: process.grace(),
             },
         );
         let candidates = candidates(request, place, process);
@@ -355,7 +356,7 @@ pub fn with<T>(
         return Err(Failure::Phase);
     }
     let mut tree = slot.tree.try_borrow_mut().map_err(|_| Failure::Phase)?;
-    let services = process.services()?;
+    let services = process.services();
     let session = tree.session(request, process).ok_or(Failure::Phase)?;
     let outcome = body(session, &services).map_err(Failure::Session);
     super::report::notices(request, session);

@@ -9,6 +9,9 @@ const ROWS: &[(&str, &str, &str, &str)] = &[
     ("SessionEngine", "on", "yes", "this is none of them"),
     ("SessionStore", "\"file:${DATA}\"", "a/b", "names no store"),
     ("SessionDataDir", "\"${DATA}\"", "/a /b", "takes one argument"),
+    ("SessionDBMType", "lmdb", "ndbm", "this is none of them"),
+    ("SessionMemorySize", "2M", "1023K", "is less than 1M"),
+    ("SessionMaxSessions", "0", "some", "is no number"),
     ("SessionLocks", "1", "65537", "is more than 65536"),
     ("SessionLocking", "commit", "write", "this is none of them"),
     ("SessionLockTimeout", "1h", "3601s", "is more than 1h"),
@@ -40,7 +43,9 @@ const ROWS: &[(&str, &str, &str, &str)] = &[
     ("SessionExport", "env cart user.name", "\"env\" a:b", "a key of other characters"),
     ("SessionBackendHeaders", "all", "user", "this is none of them"),
     ("SessionCacheControl", "off", "private", "this is none of them"),
-    ("SessionMemorySize", "32M", "1", "is less than"),
+    ("SessionCleanupInterval", "0", "25h", "is more than 1d"),
+    ("SessionCleanupTimeLimit", "1s", "0", "is less than 1s"),
+    ("SessionCleanupGrace", "2s", "1s", "is less than 2s"),
     ("SessionSync", "on", "data", "this is none of them"),
 ];
 

@@ -88,3 +88,18 @@ fn a_session_that_is_held_by_a_backend_is_refused_at_once_where_nobody_waits() {
     assert_eq!(ask(&mut visitor, "/p?get:n"), "get=SUCCESS 2");
     server.expect_log("a request was refused its session");
 }
+
+#[test]
+fn who_was_let_in_by_a_look_is_the_one_a_backend_works_for() {
+    let auth = "AuthType Session\nAuthName x\nRequire valid-user";
+    for face in [Face::Cgi(Mpm::Event), Face::Http] {
+        let (builder, _backend) = faced(face, &format!("{ALL}\n{auth}"));
+        let server = builder.module("authn_core").module("authz_user").start();
+        let mut visitor = server.client();
+        visitor.get("/app").expect(401);
+        ask(&mut visitor, "/p?set:n=1;set_user:ann");
+        let seen = super::faces::sees(&mut visitor, "/app?incr=n");
+        assert_eq!(seen.get(&face.fact("User")).map(String::as_str), Some("ann"), "{face:?}");
+        assert_eq!(ask(&mut visitor, "/c?get:n"), "get=SUCCESS 2");
+    }
+}

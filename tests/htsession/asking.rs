@@ -65,7 +65,7 @@ fn what_httpd_finds_wrong_is_told_in_its_words() {
 #[test]
 fn a_configuration_without_a_store_or_without_the_module_is_told() {
     let server = probed().conf("SessionEngine off").start();
-    ask(&server, &["list"]).fail(code::STORE, &["names no store", "SessionDataDir"]);
+    ask(&server, &["list"]).fail(code::STORE, &["tells of no store", "SessionDataDir"]);
     let server = Server::builder().without_session_store().start();
     ask(&server, &["list"]).fail(code::STORE, &["is the module loaded?"]);
 }

@@ -25,7 +25,7 @@ fn a_command_line_that_makes_no_sense_is_refused_without_repeating_arguments() {
         (vec!["purge", "--older-than", "soon"], "is no time"),
         (vec!["copy"], "copy takes [FROM] TO"),
         (vec!["--store", "file:/x", "-f", "/y", "list"], "httpd is not asked"),
-        (vec!["--data-dir", "/x", "list"], "--data-dir goes with --store"),
+        (vec!["--data-dir", "/x", "list"], "go with --store"),
         (vec!["--store", "file", "list"], "needs a directory"),
         (vec!["--store", "file:/a", "--data-dir", "/b", "list"], "differ"),
         (vec!["--store", "", "list"], "SessionStore takes"),

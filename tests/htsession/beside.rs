@@ -43,6 +43,7 @@ fn a_session_is_found_by_its_id_and_scope_and_the_id_is_not_printed() {
 
     let shown = on(&server, &["show", "--scope", "localhost", "-"]).input(&id).succeed();
     assert!(shown.contains(&hashes(&server)[0]), "{shown}");
+    on(&server, &["show", "-"]).input(&id).fail(code::USAGE, &["--scope NAME"]);
     let elsewhere = on(&server, &["show", "--scope", "example.org", "-"]).input(&id);
     elsewhere.fail(code::NOT_FOUND, &["no such session"]);
 }

@@ -6,15 +6,19 @@ use super::{PROGRAM, hashes, on, store_of, tool};
 use crate::steps::{run, sessions, visitor};
 
 #[test]
-fn it_starts_by_itself_and_needs_no_library_of_httpd() {
+fn it_starts_by_itself_and_needs_nothing_of_httpd_but_apr() {
     let version = tool(["--version"]).succeed();
     assert_eq!(version, format!("htsession {}\n", env!("CARGO_PKG_VERSION")));
     let libraries = Command::new("ldd").arg(PROGRAM).output().expect("running ldd");
     let libraries = String::from_utf8_lossy(&libraries.stdout).into_owned();
     assert!(libraries.contains("libc.so"), "{libraries}");
-    for foreign in ["apr", "apache", "httpd", "not found"] {
+    for foreign in ["apache", "httpd", "not found"] {
         assert!(!libraries.contains(foreign), "{libraries}");
     }
+    let symbols = Command::new("nm").args(["--dynamic", "--undefined-only", PROGRAM]).output();
+    let symbols = String::from_utf8_lossy(&symbols.expect("running nm").stdout).into_owned();
+    assert!(symbols.contains("apr_dbm_open_ex"), "{symbols}");
+    assert!(!symbols.contains(" ap_"), "{symbols}");
 }
 
 #[test]
@@ -61,4 +65,14 @@ fn an_empty_store_is_an_empty_list() {
     assert_eq!(on(&server, &["list"]).succeed().lines().count(), 1, "the head alone");
     assert_eq!(on(&server, &["list", "--json"]).succeed(), "[]\n");
     assert_eq!(on(&server, &["check"]).succeed(), "0 sound, 0 of a newer release, 0 damaged\n");
+}
+
+#[test]
+fn a_terminal_gets_the_same_lines() {
+    let server = sessions().start();
+    visitor(&server);
+    let line = format!("{PROGRAM} --store {} list", store_of(&server));
+    let output = Command::new("script").args(["-qec", &line, "/dev/null"]).output();
+    let shown = String::from_utf8(output.expect("running script").stdout).expect("text");
+    assert_eq!(shown.replace("\r\n", "\n"), on(&server, &["list"]).succeed());
 }

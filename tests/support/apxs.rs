@@ -73,8 +73,9 @@ pub fn source(name: &str, text: &str) -> PathBuf {
     let lock = File::create(folder.join("lock")).expect("opening the lock of a probe");
     flock(&lock, FlockOperation::LockExclusive).expect("locking the folder of a probe");
 
-    let header = fs::read_to_string(project.join("c_shim/mod_session_store.h"));
-    let ingredients = [apxs(), header.expect("reading the C header"), text.to_owned()].concat();
+    let headers = ["mod_session_store.h", "session_store_provider.h"];
+    let headers = headers.map(|file| text_of(&project.join("c_shim").join(file))).concat();
+    let ingredients = [apxs(), headers, text.to_owned()].concat();
     let (module, made_of) =
         (folder.join(".libs").join(format!("{name}.so")), folder.join("made_of"));
     if module.exists() && fs::read_to_string(&made_of).is_ok_and(|known| known == ingredients) {

@@ -14,6 +14,7 @@ use super::layout::Layout;
 use super::log::{self, Audit};
 use super::ports::Port;
 use super::process;
+use super::stores::Store;
 use super::target::{Httpd, Signal, Target};
 use super::wait::{wait, wait_for, wait_value};
 
@@ -96,6 +97,9 @@ impl Builder {
             audited: false,
             generation: AtomicU32::new(0),
         };
+        if let Some(warning) = Store::current().warning() {
+            server.audit.allow(warning);
+        }
         server.launch()?;
         Ok(server)
     }
@@ -259,6 +263,11 @@ impl Server {
         if let Err(left) = self.end() {
             panic!("{left}");
         }
+    }
+
+    /// Ends all its processes at once, as a machine does that loses its power.
+    pub fn kill(&self) {
+        self.httpd.kill();
     }
 
     /// Stops it and audits its log: what dropping does, where the test can see it.

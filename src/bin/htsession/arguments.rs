@@ -62,6 +62,8 @@ pub struct Place {
     pub store: Option<String>,
     /// `--data-dir`.
     pub data_dir: Option<String>,
+    /// `--dbm-type`; of a copy that of FROM, then that of TO.
+    pub dbm_types: Vec<String>,
     /// `-f`, `-d`, `-D`, `--httpd`, for asking httpd.
     pub httpd: AskHttpd,
     /// `--owner`.
@@ -158,7 +160,7 @@ impl Given {
                 return Err(Failure::usage(format!("{command} takes no {}", row.name)));
             }
             let before = self.options.iter().take(place).any(|(other, _)| other.name == row.name);
-            if before && row.name != "-D" {
+            if before && row.name != "-D" && (row.name, command) != ("--dbm-type", "copy") {
                 return Err(Failure::usage(format!("{} is given twice", row.name)));
             }
         }
@@ -172,6 +174,11 @@ impl Given {
     fn value(&self, name: &str) -> Option<String> {
         let found = self.options.iter().find(|(row, _)| row.name == name);
         found.map(|(_, value)| value.clone())
+    }
+
+    fn values(&self, name: &str) -> Vec<String> {
+        let found = self.options.iter().filter(|(row, _)| row.name == name);
+        found.map(|(_, value)| value.clone()).collect()
     }
 
     fn filter(&self) -> Filter {
@@ -240,16 +247,16 @@ impl Given {
     }
 
     fn invocation(self, command: Command) -> Invocation {
-        let defines = self.options.iter().filter(|(row, _)| row.name == "-D");
         let httpd = AskHttpd {
             conf: self.value("-f"),
             root: self.value("-d"),
-            defines: defines.map(|(_, value)| value.clone()).collect(),
+            defines: self.values("-D"),
             program: self.value("--httpd"),
         };
         let place = Place {
             store: self.value("--store"),
             data_dir: self.value("--data-dir"),
+            dbm_types: self.values("--dbm-type"),
             httpd,
             owner: self.value("--owner"),
         };

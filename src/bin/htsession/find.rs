@@ -82,6 +82,9 @@ fn id_of(word: &str) -> Option<SessionId> {
 pub fn find(store: &dyn Store, meant: &Meant) -> Result<StoreKey, Failure> {
     let missing = || Failure::not_found("there is no such session");
     match meant {
+        Meant::Id(keys) if keys.is_empty() => Err(Failure::usage(
+            "an id means something in its scope alone: --scope NAME says which, or ask httpd by -f CONF",
+        )),
         Meant::Id(keys) => {
             for key in keys {
                 if is_there(store, key)? {

@@ -1,6 +1,7 @@
 //! Which store is meant: as options name it, or as httpd's configuration does.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use mod_session_store::core::config::{Origin, Server, StoreChoice, Target, find};
 use mod_session_store::core::store::dir::Owner;
@@ -17,6 +18,8 @@ pub struct Located {
     pub settings: Server,
     /// User and group of the server's children, if httpd or the administrator told.
     pub owner: Option<Owner>,
+    /// Requests that the server works on at once, if httpd told.
+    pub workers: Option<u32>,
     /// The scopes in which there are sessions, if httpd told.
     pub scopes: Vec<String>,
 }
@@ -49,7 +52,10 @@ impl Located {
         if let Some(dir) = &place.data_dir {
             set(&mut settings, "SessionDataDir", dir)?;
         }
-        Ok(Located { settings, owner, scopes: Vec::new() })
+        if let Some(kind) = place.dbm_types.first() {
+            set(&mut settings, "SessionDBMType", kind)?;
+        }
+        Ok(Located { settings, owner, workers: None, scopes: Vec::new() })
     }
 
     /// As [`Located::named`], for one of two stores: `--data-dir` is for what is named without a place.
@@ -58,11 +64,18 @@ impl Located {
         place: &Place,
         owner: Option<Owner>,
     ) -> Result<Located, Failure> {
-        let alone = Located::named(store, &Place::default(), owner)?;
+        let alone = Place { data_dir: None, ..place.clone() };
+        let alone = Located::named(store, &alone, owner)?;
         match alone.choice() {
-            StoreChoice::File { dir: Some(_) } | StoreChoice::Dbm { file: Some(_) } => Ok(alone),
+            StoreChoice::File { dir: Some(_) } => Ok(alone),
+            StoreChoice::Dbm(file) if file.file.is_some() => Ok(alone),
             _ => Located::named(store, place, owner),
         }
+    }
+
+    /// How long after its end a session may still be written (`SessionCleanupGrace`).
+    pub fn grace(&self) -> Duration {
+        self.settings.cleanup_grace()
     }
 
     /// The directory that the store is in, absolute.
@@ -84,11 +97,12 @@ impl Located {
 fn asked(place: &Place, owner: Option<Owner>) -> Result<Located, Failure> {
     let dump = ask::ask(&place.httpd)?;
     if let Some(problem) = dump.problem {
-        return Err(Failure::store(format!("httpd's configuration names no store: {problem}")));
+        return Err(Failure::store(format!("httpd tells of no store: {problem}")));
     }
     let settings = dump.server().map_err(|cause| Failure::store(cause.to_string()))?;
     let (uid, gid) = dump.owner;
-    Ok(Located { settings, owner: owner.or(Some(Owner { uid, gid })), scopes: dump.scopes })
+    let owner = owner.or(Some(Owner { uid, gid }));
+    Ok(Located { settings, owner, workers: Some(dump.workers), scopes: dump.scopes })
 }
 
 fn set(server: &mut Server, name: &str, word: &str) -> Result<(), Failure> {

@@ -1,8 +1,8 @@
 //! `htsession`: looks after the sessions that mod_session_store keeps, without its server and beside it.
 //!
 //! It uses the rules and stores of the library's core and its wrappers of the system, and nothing of
-//! httpd's: it starts where no httpd is.
-#![forbid(unsafe_code)]
+//! httpd's but APR's DBM: it starts where no httpd is.
+#![deny(unsafe_code)]
 
 mod arguments;
 mod ask;

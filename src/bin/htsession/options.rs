@@ -50,6 +50,7 @@ const NONE: &[&str] = &[];
 pub const OPTIONS: &[OptionRow] = &[
     row(STORE, Some("STORE"), NONE, "the store, written as for SessionStore"),
     row("--data-dir", Some("DIR"), NONE, "its directory, as for SessionDataDir"),
+    row("--dbm-type", Some("TYPE"), NONE, "its kind of database, as for SessionDBMType"),
     row("-f", Some("CONF"), NONE, "ask httpd for the store, with this configuration file"),
     row("-d", Some("ROOT"), NONE, "and this ServerRoot"),
     row("-D", Some("NAME"), NONE, "and this defined; may be repeated"),

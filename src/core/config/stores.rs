@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::dbm::DbmFile;
+use super::redis::RedisAddress;
 use super::values::{path, plain, size};
 
 /// Least bytes of the memory store: one page for each of its shards, several times.
@@ -25,17 +27,14 @@ pub enum StoreChoice {
         dir: Option<Arc<str>>,
     },
     /// One database file.
-    Dbm {
-        /// The file, if it is named with the store.
-        file: Option<Arc<str>>,
-    },
+    Dbm(DbmFile),
     /// Memory that the server's processes share.
     Memory {
         /// Its bytes, if they are named with the store.
         size: Option<u64>,
     },
-    /// Redis. The whole address; it may hold a password.
-    Redis(Arc<str>),
+    /// Redis.
+    Redis(Arc<RedisAddress>),
     /// A shared object cache of httpd.
     Socache {
         /// Name of the provider, as `shmcb`.
@@ -64,13 +63,13 @@ impl StoreChoice {
         };
         match kind.to_ascii_lowercase().as_str() {
             "file" => Ok(StoreChoice::File { dir: argument.map(path).transpose()? }),
-            "dbm" => Ok(StoreChoice::Dbm { file: argument.map(path).transpose()? }),
+            "dbm" => argument.map_or(Ok(DbmFile::default()), DbmFile::parse).map(StoreChoice::Dbm),
             "memory" => {
                 let bytes = argument.map(|text| size(text, MEMORY_MIN, MEMORY_MAX)).transpose()?;
                 Ok(StoreChoice::Memory { size: bytes })
             }
-            "redis" | "rediss" | "redis+sentinel" | "redis+cluster" => {
-                plain(text, ARGUMENT_MAX).map(StoreChoice::Redis)
+            scheme if RedisAddress::is_scheme(scheme) => {
+                RedisAddress::parse(text).map(|address| StoreChoice::Redis(Arc::new(address)))
             }
             "socache" => {
                 let argument = argument.ok_or("names no provider: socache:shmcb is one")?;
@@ -102,9 +101,9 @@ impl fmt::Debug for StoreChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StoreChoice::File { dir } => write!(f, "File({dir:?})"),
-            StoreChoice::Dbm { file } => write!(f, "Dbm({file:?})"),
+            StoreChoice::Dbm(file) => write!(f, "Dbm({file:?})"),
             StoreChoice::Memory { size } => write!(f, "Memory({size:?})"),
-            StoreChoice::Redis(_) => f.write_str("Redis(…)"),
+            StoreChoice::Redis(address) => write!(f, "Redis({address:?})"),
             StoreChoice::Socache { name, .. } => write!(f, "Socache({name}, …)"),
             StoreChoice::Provider { name, .. } => write!(f, "Provider({name}, …)"),
         }
@@ -120,10 +119,10 @@ mod tests {
         let parse = |text| StoreChoice::parse(text).unwrap();
         assert_eq!(parse("file"), StoreChoice::File { dir: None });
         assert_eq!(parse("FILE:/a"), StoreChoice::File { dir: Some("/a".into()) });
-        assert_eq!(parse("dbm:/a/b.mdb"), StoreChoice::Dbm { file: Some("/a/b.mdb".into()) });
+        assert_eq!(parse("dbm"), StoreChoice::Dbm(DbmFile::default()));
+        let file = DbmFile { file: Some("/a/b.mdb".into()), map: None };
+        assert_eq!(parse("dbm:/a/b.mdb"), StoreChoice::Dbm(file));
         assert_eq!(parse("memory:32M"), StoreChoice::Memory { size: Some(32 << 20) });
-        let redis = "rediss://user:secret@host:6380/1?timeout=1s";
-        assert_eq!(parse(redis), StoreChoice::Redis(redis.into()));
         let argument = Some(Arc::from("one:11211,two:11211"));
         let socache = StoreChoice::Socache { name: "memcache".into(), argument };
         assert_eq!(parse("socache:memcache:one:11211,two:11211"), socache);
@@ -132,10 +131,17 @@ mod tests {
     }
 
     #[test]
+    fn a_redis_has_an_address() {
+        let parsed = StoreChoice::parse("rediss://user@host:6380/1?timeout=3s");
+        let Ok(StoreChoice::Redis(redis)) = parsed else { panic!("it is no Redis") };
+        assert_eq!((redis.database, redis.user.as_deref()), (1, Some("user")));
+    }
+
+    #[test]
     fn what_names_no_store_is_refused() {
-        for text in
-            ["", ":", "file:", "memory:1", "memory:x", "socache", "socache:", "a/b", "a b:c"]
-        {
+        for text in [
+            "", ":", "file:", "dbm:", "memory:1", "memory:x", "socache", "socache:", "a/b", "a b:c",
+        ] {
             assert!(StoreChoice::parse(text).is_err(), "{text}");
         }
     }
@@ -143,7 +149,7 @@ mod tests {
     #[test]
     fn debug_output_shows_no_password() {
         for text in ["redis://:hidden@host", "socache:x:hidden", "own:hidden"] {
-            let shown = format!("{:?}", StoreChoice::parse(text).unwrap());
+            let shown = format!("{:?}", StoreChoice::parse(text));
             assert!(!shown.contains("hidden"), "{shown}");
         }
     }

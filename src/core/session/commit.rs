@@ -3,7 +3,7 @@
 use super::error::SessionError;
 use super::state::{Notice, Phase, Services, Session};
 use crate::core::clock::Time;
-use crate::core::store::{StoreError, StoreKey, Visit};
+use crate::core::store::{Held, StoreError, StoreKey, Visit};
 
 /// Where a request stands when its session is committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Session {
             return self.delete_emptied(services);
         }
         if !new_user && !self.regenerate {
-            return self.keep(services);
+            return self.keep(services, more);
         }
         if !self.head_sent {
             return self.renew(services, new_user, more);
@@ -74,16 +74,20 @@ impl Session {
         if new_user {
             self.drop_changes();
         }
-        self.keep(services)?;
+        self.keep(services, more)?;
         Err(SessionError::HeadSent)
     }
 
-    /// Stores the session under the id it has.
-    pub(super) fn keep(&mut self, services: &Services<'_>) -> Result<Cookie, SessionError> {
+    /// Stores the session under the id it has. Without `more` nothing follows but that it is let go.
+    pub(super) fn keep(
+        &mut self,
+        services: &Services<'_>,
+        more: bool,
+    ) -> Result<Cookie, SessionError> {
         if !self.is_changed() {
             return self.record_visit(services);
         }
-        let alone = self.write(services)?;
+        let alone = self.write(services, more)?;
         Ok(self.sent_again(services, true, alone))
     }
 
@@ -99,7 +103,7 @@ impl Session {
 
     /// Replaces the record: at once under a lease that is still ours, else merged into what is
     /// stored. True if it was the former.
-    fn write(&mut self, services: &Services<'_>) -> Result<bool, SessionError> {
+    fn write(&mut self, services: &Services<'_>, more: bool) -> Result<bool, SessionError> {
         let now = services.clock.now();
         let alone = self.is_exclusive(services)? && self.is_writable(now);
         if !alone {
@@ -107,16 +111,28 @@ impl Session {
         }
         let Some(base) = &mut self.base else { return Ok(false) };
         self.rules.visit(&mut self.view, base.record.accessed, now);
-        match services.store.update(&base.key, std::mem::take(&mut base.held), &self.view) {
+        let claim = self.lease.as_ref().and_then(|holding| holding.claim.as_ref());
+        let written = match claim {
+            Some(claim) => claim.update(&self.view, !more).map(|()| Held::default()),
+            None => services.store.update(&base.key, std::mem::take(&mut base.held), &self.view),
+        };
+        match written {
             Ok(held) => {
                 base.held = held;
                 base.record = self.view.clone();
                 self.touched.clear();
+                if let Some(holding) = self.lease.as_mut().filter(|_| !more) {
+                    holding.claim = None;
+                }
                 Ok(true)
             }
             Err(StoreError::Gone) => {
                 self.gone();
                 Ok(false)
+            }
+            Err(StoreError::Overtaken) => {
+                self.claim_is_lost(services);
+                self.merge(services).map(|()| false)
             }
             Err(cause) => Err(cause.into()),
         }
@@ -148,15 +164,30 @@ impl Session {
         services: &Services<'_>,
         key: StoreKey,
     ) -> Result<bool, SessionError> {
-        let Some((_, lease)) = self.lease.as_ref().filter(|(held, _)| *held == key) else {
+        let Some(holding) = self.lease.as_ref().filter(|holding| holding.key == key) else {
             return Ok(false);
         };
-        if services.leases.confirm(lease).map_err(StoreError::Mutex)? {
-            return Ok(true);
+        if !services.leases.confirm(&holding.lease).map_err(StoreError::Mutex)? {
+            self.notices.push(Notice::LeaseLost(key));
+            self.end_lease(services);
+            return Ok(false);
         }
-        self.notices.push(Notice::LeaseLost(key));
-        self.lease = None;
-        Ok(false)
+        match &holding.claim {
+            Some(claim) if claim.is_ours() => Ok(true),
+            Some(_) => {
+                self.claim_is_lost(services);
+                Ok(false)
+            }
+            None => Ok(services.store.claims().is_none()),
+        }
+    }
+
+    /// Other machines may have the session: from here on this request merges.
+    pub(super) fn claim_is_lost(&mut self, services: &Services<'_>) {
+        if let Some(holding) = &self.lease {
+            self.notices.push(Notice::ClaimLost(holding.key));
+        }
+        self.end_lease(services);
     }
 
     /// Records a visit that changed nothing, if it is time to. A session that ended while the

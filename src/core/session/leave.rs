@@ -3,7 +3,8 @@
 use super::ending::{way_nowhere, way_to};
 use super::error::SessionError;
 use super::record::{Kind, Record};
-use super::state::{Base, Services, Session};
+use super::renew::create_held;
+use super::state::{Base, Holding, Services, Session};
 use crate::core::clock::Time;
 use crate::core::lock::LeaseError;
 use crate::core::store::{Held, Merge, StoreError, StoreKey};
@@ -52,21 +53,25 @@ impl Session {
         services: &Services<'_>,
         base: &mut Base,
         to: &Move,
+        ahead: Option<&mut Holding>,
     ) -> Result<Left, SessionError> {
         let now = services.clock.now();
         let record = self.changed(base.record.clone(), base, now)?;
         let mut record = Record { incarnation: to.incarnation, ..record };
-        services.store.create(&to.to, &record)?;
+        create_held(services, (&to.to, &record), ahead, &self.rules.wait)?;
         let grace = self.rules.place.regenerate_grace();
         let way = if to.new_user || grace.is_zero() {
             way_nowhere(&base.record)
         } else {
             way_to(to.to, now.after(grace), &base.record)
         };
-        let left = if to.alone {
-            leave_alone(services, base, way, record)
-        } else {
-            self.leave_shared(services, base, way, (&to.to, &mut record))
+        let left = match to.alone.then(|| self.leave_alone(services, base, &way)) {
+            Some(Err(SessionError::Store(StoreError::Overtaken))) | None => {
+                self.leave_shared(services, base, way, (&to.to, &mut record))
+            }
+            Some(Ok(true)) => Ok(Left::Behind(record)),
+            Some(Ok(false)) => Ok(Left::Gone),
+            Some(Err(cause)) => Err(cause),
         };
         if !matches!(left, Ok(Left::Behind(_))) {
             // Nobody knows of it. Should this fail as well, it stays until it expires.
@@ -115,6 +120,28 @@ impl Session {
         Err(LeaseError::TimedOut.into())
     }
 
+    /// Under a lease that keeps everybody else away. False: it is gone.
+    fn leave_alone(
+        &self,
+        services: &Services<'_>,
+        base: &mut Base,
+        way: &Record,
+    ) -> Result<bool, SessionError> {
+        let claim = self.lease.as_ref().and_then(|holding| holding.claim.as_ref());
+        let left = if leads_nowhere(way) {
+            services.store.delete(&base.key, Some(way.incarnation))
+        } else if let Some(claim) = claim {
+            claim.update(way, true).map(|()| true)
+        } else {
+            let held = std::mem::take(&mut base.held);
+            services.store.update(&base.key, held, way).map(|_| true)
+        };
+        match left {
+            Err(StoreError::Gone) => Ok(false),
+            left => Ok(left?),
+        }
+    }
+
     fn compare(&self, found: Record, base: &Base, made: &Record, now: Time) -> Seen {
         if let Kind::Alias { target, .. } = found.kind {
             return Seen::Alias(StoreKey::from_bytes(target));
@@ -125,26 +152,6 @@ impl Session {
             Ok(Some(wanted)) if holds_the_same(&wanted, made) => Seen::Same,
             Ok(Some(wanted)) => Seen::Changed(wanted),
         }
-    }
-}
-
-/// Under a lease that keeps everybody else away.
-fn leave_alone(
-    services: &Services<'_>,
-    base: &mut Base,
-    way: Record,
-    record: Record,
-) -> Result<Left, SessionError> {
-    let left = if leads_nowhere(&way) {
-        services.store.delete(&base.key, Some(way.incarnation))
-    } else {
-        let held = std::mem::take(&mut base.held);
-        services.store.update(&base.key, held, &way).map(|_| true)
-    };
-    match left {
-        Ok(true) => Ok(Left::Behind(record)),
-        Ok(false) | Err(StoreError::Gone) => Ok(Left::Gone),
-        Err(cause) => Err(cause.into()),
     }
 }
 

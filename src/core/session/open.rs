@@ -3,9 +3,10 @@
 use super::candidates::{Candidate, Reason};
 use super::error::SessionError;
 use super::record::Kind;
-use super::state::{Access, Base, Notice, Phase, Services, Session};
+use super::state::{Access, Base, Holding, Notice, Phase, Services, Session};
+use crate::core::clock::Monotonic;
 use crate::core::config::{Locking, StoreFailure};
-use crate::core::lock::Lease;
+use crate::core::lock::{Lease, LeaseError, Wait};
 use crate::core::store::{Loaded, StoreError, StoreKey};
 
 /// Most aliases followed for one id: a session may get a new id twice while an old one still
@@ -175,12 +176,14 @@ impl Session {
         // An alias leads to the session it was made for, not to one that took its place.
         let mut expected = None;
         for hop in 0..=ALIAS_HOPS {
+            let mut since = None;
             if lease {
                 self.end_lease(services);
-                let taken = self.acquire(services, &key)?;
-                self.lease = Some((key, taken));
+                since = services.store.claims().map(|_| services.clock.monotonic());
+                let lease = self.acquire(services, &key)?;
+                self.lease = Some(Holding { key, lease, claim: None });
             }
-            let reason = match self.look(services, &key) {
+            let reason = match self.look(services, &key, since) {
                 Ok(Ok(Loaded { record, .. }))
                     if expected.is_some_and(|expected| expected != record.incarnation) =>
                 {
@@ -209,11 +212,44 @@ impl Session {
 
     fn acquire(&mut self, services: &Services<'_>, key: &StoreKey) -> Result<Lease, SessionError> {
         services.leases.acquire(key, &self.rules.wait).map_err(|cause| {
-            if services.leases.may_log_refusal(key) {
-                self.notices.push(Notice::Refused(cause));
-            }
+            self.note_refusal(services, key, cause);
             cause.into()
         })
+    }
+
+    fn note_refusal(&mut self, services: &Services<'_>, key: &StoreKey, cause: LeaseError) {
+        if services.leases.may_log_refusal(key) {
+            self.notices.push(Notice::Refused(cause));
+        }
+    }
+
+    /// Reads a record; with `since`, when waiting for its lease began, it is held against other machines
+    /// too, which takes no longer than is left of the wait.
+    fn load(
+        &mut self,
+        services: &Services<'_>,
+        key: &StoreKey,
+        since: Option<Monotonic>,
+    ) -> Result<Option<Loaded>, StoreError> {
+        let (Some(since), Some(claims)) = (since, services.store.claims()) else {
+            return services.store.load(key);
+        };
+        let waited = services.clock.monotonic().since(since);
+        let timeout = self.rules.wait.timeout.saturating_sub(waited);
+        match claims.load(key, &Wait { timeout, ..self.rules.wait }) {
+            Ok(Some((loaded, claim))) => {
+                if let Some(holding) = &mut self.lease {
+                    holding.claim = claim;
+                }
+                Ok(Some(loaded))
+            }
+            Ok(None) => Ok(None),
+            Err(StoreError::Lease(cause)) => {
+                self.note_refusal(services, key, cause);
+                Err(StoreError::Lease(cause))
+            }
+            Err(cause) => Err(cause),
+        }
     }
 
     /// Loads what is under one key and judges whether it still counts.
@@ -221,8 +257,9 @@ impl Session {
         &mut self,
         services: &Services<'_>,
         key: &StoreKey,
+        since: Option<Monotonic>,
     ) -> Result<Result<Loaded, Reason>, SessionError> {
-        match services.store.load(key) {
+        match self.load(services, key, since) {
             Ok(found) => Ok(self.judge(services, found)),
             Err(StoreError::Newer(format)) => {
                 self.notices.push(Notice::Newer(format));
@@ -234,7 +271,7 @@ impl Session {
                     return Ok(Err(Reason::Corrupt));
                 }
                 // Somebody else moved it aside, or wrote it anew meanwhile.
-                match services.store.load(key) {
+                match self.load(services, key, since) {
                     Ok(Some(found)) => Ok(self.judge(services, Some(found))),
                     Ok(None) | Err(StoreError::Corrupt) => Ok(Err(Reason::Corrupt)),
                     Err(cause) => Err(cause.into()),
@@ -257,8 +294,16 @@ impl Session {
     }
 
     pub(super) fn end_lease(&mut self, services: &Services<'_>) {
-        if let Some((_, lease)) = self.lease.take() {
-            services.leases.release(lease);
+        if let Some(holding) = self.lease.take() {
+            holding.end(services);
         }
+    }
+}
+
+impl Holding {
+    /// Lets the session go: other machines first, so that who waits here finds it free there.
+    pub(super) fn end(self, services: &Services<'_>) {
+        drop(self.claim);
+        services.leases.release(self.lease);
     }
 }

@@ -10,9 +10,9 @@ use super::error::SessionError;
 use super::id::SessionId;
 use super::leave::{Left, Move};
 use super::record::{Record, scope_mark};
-use super::state::{Base, Notice, Services, Session};
+use super::state::{Base, Holding, Notice, Services, Session};
 use crate::core::config::Locking;
-use crate::core::lock::{Lease, Wait};
+use crate::core::lock::Wait;
 use crate::core::store::{Held, StoreError, StoreKey};
 
 impl Session {
@@ -35,8 +35,12 @@ impl Session {
         let id = self.reserve_id(services)?;
         let key = StoreKey::new(&self.rules.scope, id.as_bytes());
         self.prepare(services)?;
-        let ahead = self.lease_ahead(services, key, more);
-        match services.store.create(&key, &self.view) {
+        let mut ahead = self.lease_ahead(services, key, more);
+        let mut holding = ahead.as_mut();
+        if holding.is_none() {
+            holding = self.lease.as_mut().filter(|held| more && held.key == key);
+        }
+        match create_held(services, (&key, &self.view), holding, &self.rules.wait) {
             Ok(()) => {
                 self.stands_under(services, key, self.view.clone(), ahead);
                 Ok(if told { None } else { self.set_cookie(services) })
@@ -85,9 +89,9 @@ impl Session {
         let Some(mut base) = self.base.take() else { return Ok(None) };
         let incarnation = if new_user { random } else { base.record.incarnation };
         // Before others can find the way to the new record, so that none of them comes in between.
-        let ahead = self.lease_ahead(services, to, more);
+        let mut ahead = self.lease_ahead(services, to, more);
         let wanted = Move { to, incarnation, new_user, alone };
-        let left = self.move_base_to(services, &mut base, &wanted);
+        let left = self.move_base_to(services, &mut base, &wanted, ahead.as_mut());
         self.base = Some(base);
         if let Ok(Left::Behind(record)) = left {
             self.name.id = Some(id);
@@ -97,7 +101,7 @@ impl Session {
         }
         give_back(services, ahead);
         match left? {
-            Left::Elsewhere(target) => self.second_to_renew(services, target, new_user),
+            Left::Elsewhere(target) => self.second_to_renew(services, target, new_user, more),
             Left::Behind(_) | Left::Gone => {
                 self.gone();
                 Ok(None)
@@ -112,6 +116,7 @@ impl Session {
         services: &Services<'_>,
         target: StoreKey,
         new_user: bool,
+        more: bool,
     ) -> Result<Cookie, SessionError> {
         self.move_base(target);
         self.regenerate = false;
@@ -119,7 +124,7 @@ impl Session {
             self.drop_changes();
             return Err(SessionError::ThroughAlias);
         }
-        self.keep(services)
+        self.keep(services, more)
     }
 
     /// The session is now what was stored under `key`, and its lease the one taken for that.
@@ -128,7 +133,7 @@ impl Session {
         services: &Services<'_>,
         key: StoreKey,
         record: Record,
-        ahead: Option<Lease>,
+        ahead: Option<Holding>,
     ) {
         self.view = record.clone();
         let held = Held::default();
@@ -136,28 +141,45 @@ impl Session {
         self.regenerate = false;
         self.ended = false;
         self.touched.clear();
-        if self.lease.as_ref().is_none_or(|(held, _)| *held != key) {
+        if self.lease.as_ref().is_none_or(|holding| holding.key != key) {
             self.end_lease(services);
-            self.lease = ahead.map(|lease| (key, lease));
+            self.lease = ahead;
         }
     }
 
     /// The lease of a key that nobody knows yet, if the handler goes on and wants one: there is
     /// nothing to wait for. Should it fail all the same, the next commit merges.
-    fn lease_ahead(&self, services: &Services<'_>, key: StoreKey, more: bool) -> Option<Lease> {
-        let has_it = self.lease.as_ref().is_some_and(|(held, _)| *held == key);
+    fn lease_ahead(&self, services: &Services<'_>, key: StoreKey, more: bool) -> Option<Holding> {
+        let has_it = self.lease.as_ref().is_some_and(|holding| holding.key == key);
         let wanted = self.rules.locking == Locking::Request || self.lease.is_some();
         if has_it || !more || !wanted {
             return None;
         }
         let at_once = Wait { timeout: Duration::ZERO, ..self.rules.wait };
-        services.leases.acquire(&key, &at_once).ok()
+        let lease = services.leases.acquire(&key, &at_once).ok()?;
+        Some(Holding { key, lease, claim: None })
     }
 }
 
-fn give_back(services: &Services<'_>, lease: Option<Lease>) {
-    if let Some(lease) = lease {
-        services.leases.release(lease);
+fn give_back(services: &Services<'_>, ahead: Option<Holding>) {
+    if let Some(holding) = ahead {
+        holding.end(services);
+    }
+}
+
+/// Makes a record; for who holds its key already, held against other machines too.
+pub(super) fn create_held(
+    services: &Services<'_>,
+    (key, record): (&StoreKey, &Record),
+    holding: Option<&mut Holding>,
+    wait: &Wait,
+) -> Result<(), StoreError> {
+    match (holding, services.store.claims()) {
+        (Some(holding), Some(claims)) => {
+            holding.claim = Some(claims.create(key, record, wait)?);
+            Ok(())
+        }
+        _ => services.store.create(key, record),
     }
 }
 

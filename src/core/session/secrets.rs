@@ -10,8 +10,10 @@ use crate::core::config::SecretSource;
 
 /// Fewest bytes of a secret: 128 bits, if they are random.
 const LEAST: usize = 16;
-/// Most bytes that are read.
+/// Most bytes of a secret.
 const MOST: u64 = 4096;
+/// Most bytes of a file that is read: the key of a certificate has room.
+const GUARDED_MAX: u64 = 64 << 10;
 /// Longest run of a command.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -35,12 +37,22 @@ pub fn read(
         .collect()
 }
 
-fn from_file(path: &str, (uid, gid): (u32, u32)) -> Result<Vec<u8>, String> {
-    let failed = |cause| format!("SessionSecret file:{path}: {cause}");
+fn from_file(path: &str, owner: (u32, u32)) -> Result<Vec<u8>, String> {
+    let named = format!("SessionSecret file:{path}");
+    judged(guarded_file(path, owner, &named)?, &named)
+}
+
+/// What is in a file that `owner`, the user and group that children run as, must not be able to read:
+/// root sees to that. `named` is what it is called in errors.
+///
+/// # Errors
+/// A sentence that shows nothing of it.
+pub fn guarded_file(path: &str, (uid, gid): (u32, u32), named: &str) -> Result<Vec<u8>, String> {
+    let failed = |cause| format!("{named}: {cause}");
     let file = File::open(path).map_err(failed)?;
     let about = file.metadata().map_err(failed)?;
     if !about.is_file() {
-        return Err(format!("SessionSecret file:{path} is no regular file"));
+        return Err(format!("{named} is no regular file"));
     }
     let mode = about.mode();
     let root = rustix::process::geteuid().is_root();
@@ -49,15 +61,18 @@ fn from_file(path: &str, (uid, gid): (u32, u32)) -> Result<Vec<u8>, String> {
         || (about.gid() == gid && mode & 0o040 != 0);
     if root && readable {
         return Err(format!(
-            "SessionSecret file:{path} can be read by the user that serves requests (owner {}, mode \
+            "{named} can be read by the user that serves requests (owner {}, mode \
              {:o}): make it root's with mode 600",
             about.uid(),
             mode & 0o7777
         ));
     }
     let mut secret = Vec::new();
-    file.take(MOST + 1).read_to_end(&mut secret).map_err(failed)?;
-    judged(secret, &format!("SessionSecret file:{path}"))
+    file.take(GUARDED_MAX + 1).read_to_end(&mut secret).map_err(failed)?;
+    if secret.len() as u64 > GUARDED_MAX {
+        return Err(format!("{named} holds more than {GUARDED_MAX} bytes"));
+    }
+    Ok(secret)
 }
 
 /// The command is a program and its arguments, parted by blanks; its first words name it in errors.

@@ -11,7 +11,7 @@ use super::values::Key;
 use super::wire::Secrets;
 use crate::core::clock::{Clock, Time};
 use crate::core::lock::{Lease, LeaseError, Leases};
-use crate::core::store::{Held, Store, StoreKey};
+use crate::core::store::{Claim, Held, Store, StoreKey};
 
 /// What sessions need of the process they live in.
 #[derive(Clone, Copy)]
@@ -47,6 +47,9 @@ pub enum Notice {
     /// The lease was held longer than `SessionLockHold` and another request took it; this one
     /// merged.
     LeaseLost(StoreKey),
+    /// The session was not held against other machines any more, or one of them wrote it all the same;
+    /// this request merged.
+    ClaimLost(StoreKey),
     /// The session was deleted or replaced meanwhile; this request's changes were dropped.
     ChangesDropped(StoreKey),
     /// A request was refused because the session is held; logged once a minute.
@@ -74,6 +77,15 @@ pub(super) struct Base {
     pub alias: bool,
     /// Its id is signed by an older secret.
     pub stale: bool,
+}
+
+/// A session that this request holds.
+pub(super) struct Holding {
+    pub key: StoreKey,
+    /// Against other requests of this machine.
+    pub lease: Lease,
+    /// Against those of others, where the store is shared with some.
+    pub claim: Option<Box<dyn Claim>>,
 }
 
 /// What the client calls the session.
@@ -105,7 +117,7 @@ pub struct Session {
     pub(super) phase: Phase,
     /// The ids of the request have been looked for.
     pub(super) searched: bool,
-    pub(super) lease: Option<(StoreKey, Lease)>,
+    pub(super) lease: Option<Holding>,
     pub(super) base: Option<Base>,
     pub(super) doomed: Option<Doomed>,
     pub(super) name: Naming,

@@ -3,9 +3,12 @@
 //! Create and update are different verbs, and an update names the record's incarnation: it can
 //! neither bring back what was deleted nor hit what took its place.
 
+mod bounded;
 mod checksum;
+mod claims;
 #[cfg(any(test, all(debug_assertions, feature = "httpd")))]
 pub(crate) mod conformance;
+pub mod dbm;
 pub mod dir;
 pub mod external;
 #[cfg(test)]
@@ -14,14 +17,18 @@ pub mod file;
 mod key;
 mod listing;
 pub mod memory;
+#[cfg(feature = "redis")]
+pub mod redis;
 
 use std::any::Any;
 use std::{fmt, io};
 
+pub use self::bounded::{Bounded, Population};
+pub use self::claims::{Claim, Claimed, Claims};
 pub use self::key::StoreKey;
 pub use self::listing::{Entry, Position, Purged, Stale, Stats};
 use crate::core::clock::Time;
-use crate::core::lock::MutexError;
+use crate::core::lock::{LeaseError, MutexError};
 use crate::core::session::codec::{EncodeError, RECORD_MAX};
 use crate::core::session::record::Record;
 
@@ -84,6 +91,10 @@ pub enum StoreError {
     Unsupported,
     /// The slot's mutex could not be had.
     Mutex(MutexError),
+    /// Another machine holds the session; see [`Claims`].
+    Lease(LeaseError),
+    /// The session that was held is not any more, or was written by somebody who did not hold it.
+    Overtaken,
     /// The operating system or the network refused; nothing that was stored is damaged.
     Io {
         /// What was being done, as "opening a record".
@@ -113,6 +124,8 @@ impl fmt::Display for StoreError {
             StoreError::Full(what) => write!(f, "the store is full: {what}"),
             StoreError::Unsupported => f.write_str("this store has no such operation"),
             StoreError::Mutex(cause) => cause.fmt(f),
+            StoreError::Lease(cause) => cause.fmt(f),
+            StoreError::Overtaken => f.write_str("the record was written by another request"),
             StoreError::Io { doing, cause } => write!(f, "{doing}: {cause}"),
         }
     }
@@ -122,6 +135,7 @@ impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             StoreError::Mutex(cause) => Some(cause),
+            StoreError::Lease(cause) => Some(cause),
             StoreError::Io { cause, .. } => Some(cause),
             _ => None,
         }
@@ -220,6 +234,11 @@ pub trait Store: Send + Sync {
     fn of_user(&self, scope: [u8; 8], user: &str) -> Result<Vec<StoreKey>, StoreError> {
         let (_, _) = (scope, user);
         Err(StoreError::Unsupported)
+    }
+
+    /// How its sessions are held against other machines; none if one machine has it for itself.
+    fn claims(&self) -> Option<&dyn Claims> {
+        None
     }
 
     /// What the store knows about itself without looking at every record.

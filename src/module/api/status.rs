@@ -77,12 +77,16 @@ pub fn code(request: Request<'_>, failure: &Failure) -> apr_status_t {
     };
     match cause {
         SessionError::Lease(_) => CODES.time_up,
+        SessionError::Full(_) => {
+            report::failure(request, "a session function", failure);
+            CODES.space
+        }
         SessionError::Store(_) | SessionError::Random(_) => {
             report::failure(request, "a session function", failure);
             CODES.general
         }
         SessionError::Absent => CODES.general,
-        SessionError::Limit(_) => CODES.space,
+        SessionError::Limit(_) | SessionError::StoreLimit(_) => CODES.space,
         SessionError::ReadOnly => CODES.access,
         SessionError::HeadSent
         | SessionError::ThroughAlias

@@ -39,7 +39,8 @@ unsafe fn told(main: *mut sys::server_rec) -> Dump {
     match Plan::new(settings).and_then(|plan| plan.settings()) {
         Ok(store) => {
             let sync = ("SessionSync", if settings.sync() { "on" } else { "off" }.to_owned());
-            let all = store.into_iter().chain([sync]);
+            let grace = ("SessionCleanupGrace", format!("{}s", settings.cleanup_grace().as_secs()));
+            let all = store.into_iter().chain([sync, grace]);
             dump.settings = all.map(|(name, argument)| (name.to_owned(), argument)).collect();
         }
         Err(problem) => dump.problem = Some(problem),

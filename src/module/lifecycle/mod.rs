@@ -10,22 +10,23 @@ mod kept;
 
 use std::ffi::{CStr, c_int};
 use std::sync::Arc;
+use std::time::Duration;
 
 use self::checks::Checked;
 pub use self::dump::dump;
 use self::kept::Kept;
-use super::api;
 use super::bridge;
 use super::clients;
 use super::config::{separate, server_config, server_config_mut, servers};
 use super::language;
-use super::process::{LeaseMemory, LeaseTable, Process, Processes};
+use super::process::{Cleaner, LeaseMemory, LeaseTable, Parts, Process, Processes};
 use super::stores::{self, Child};
+use super::{api, cleanup};
+use crate::core::cleanup::Settings;
 use crate::core::clock::SystemClock;
 use crate::core::lock::SlotMutexes;
 use crate::core::session::secrets;
 use crate::core::session::wire::Secrets;
-use crate::core::store::file::GRACE;
 use crate::httpd::guard::{guarded, quiet_panics};
 use crate::httpd::log::{self, Level};
 use crate::httpd::pool::Pool;
@@ -42,6 +43,10 @@ const FAILED: c_int = sys::HTTP_INTERNAL_SERVER_ERROR as c_int;
 pub struct Plan {
     kept: &'static Kept,
     sync: bool,
+    cleanup: Option<Settings>,
+    grace: Duration,
+    by_requests: bool,
+    max_sessions: Option<u32>,
     secrets: Secrets,
     workers: u32,
     shared_writes: bool,
@@ -148,9 +153,22 @@ unsafe fn plan(
     for (level, text) in news {
         say(main, level, &text);
     }
+    let limit = settings.cleanup_limit();
+    let grace = settings.cleanup_grace();
+    let cleanup = settings.cleanup_interval().map(|interval| Settings { interval, limit, grace });
+    // SAFETY: as the caller says; mod_watchdog makes its threads last.
+    let watched = cleanup.is_some() && unsafe { cleanup::register(pool)? };
+    if cleanup.is_some() && !watched {
+        let text = "there is no mod_watchdog: expired sessions are removed after requests";
+        say(main, Level::Notice, text);
+    }
     Ok(Some(Plan {
         kept,
         sync: settings.sync(),
+        cleanup,
+        grace,
+        by_requests: cleanup.is_some() && !watched,
+        max_sessions: settings.max_sessions(),
         secrets: Secrets::new(&secrets),
         workers,
         // SAFETY: as the caller says.
@@ -181,6 +199,7 @@ pub unsafe fn child_init(pool: *mut sys::apr_pool_t, main: *mut sys::server_rec)
     };
     let memory = LeaseMemory(plan.kept.words);
     plan.kept.words.dont_fork();
+    plan.kept.board.dont_fork();
     let here = Processes::here();
     let table = LeaseTable::open(plan.kept.layout, memory, here, SystemClock, Arc::clone(&mutexes));
     let leases = match table {
@@ -189,13 +208,28 @@ pub unsafe fn child_init(pool: *mut sys::apr_pool_t, main: *mut sys::server_rec)
         Ok(leases) => leases,
         Err(problem) => return say(main, Level::Error, &problem.to_string()),
     };
-    let traits = (plan.workers, plan.shared_writes);
-    let child = Child { slots: mutexes, own, sync: plan.sync, grace: GRACE };
-    let process = Process::new((&*plan.kept.store, child), leases, plan.secrets, traits);
-    if let Err(problem) = process.services() {
+    let board = LeaseMemory(plan.kept.board);
+    let process = Process::new(Parts {
+        prepared: &*plan.kept.store,
+        child: Child { slots: mutexes, own, sync: plan.sync, grace: plan.grace },
+        leases,
+        cleaner: Cleaner::new(board, Processes::here(), SystemClock, plan.cleanup),
+        by_requests: plan.by_requests,
+        max_sessions: plan.max_sessions,
+        // SAFETY: as the caller says.
+        main: unsafe { host::MainServer::new(main) },
+        secrets: plan.secrets,
+        workers: plan.workers,
+        shared_writes: plan.shared_writes,
+    });
+    if let Err(problem) = process.store() {
         say(main, Level::Error, &format!("opening the store in a child: {problem}"));
     }
     process.install();
+    if plan.by_requests {
+        // SAFETY: as the caller says.
+        unsafe { cleanup::stop_with(pool) };
+    }
 }
 
 fn say(main: *const sys::server_rec, level: Level, text: &str) {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Child, News, Prepared};
+use super::{Child, News, Prepared, Verdict};
 use crate::core::clock::SystemClock;
 use crate::core::config::Server;
 use crate::core::store::dir::{DataDir, Owner};
@@ -31,6 +31,16 @@ struct Ready {
     _file: SharedFile,
 }
 
+/// A session has a part of the memory at most.
+pub fn check(settings: &Server) -> Result<Verdict, String> {
+    let record_max = layout(settings.memory_size()?)?.record_max();
+    Ok(Verdict { record_max: Some(record_max), ..Verdict::default() })
+}
+
+fn layout(bytes: u64) -> Result<Layout, String> {
+    Layout::new(bytes, SHARDS).ok_or_else(|| "SessionMemorySize is out of range".to_owned())
+}
+
 impl Plan {
     pub fn new(settings: &Server) -> Result<Plan, String> {
         let bytes = settings.memory_size()?;
@@ -50,7 +60,7 @@ impl Plan {
             let data = DataDir::prepare(dir, Owner { uid, gid }).map_err(|it| it.to_string())?;
             news.extend(data.warning().map(|text| (Level::Warning, text)));
         }
-        let layout = Layout::new(self.bytes, SHARDS).ok_or("SessionMemorySize is out of range")?;
+        let layout = layout(self.bytes)?;
         let file =
             SharedFile::open(&self.path, (uid, gid), memory::PID_WORD).map_err(|it| advise(&it))?;
         let (words, found) = self.map(&file, &layout).map_err(|it| advise(&it))?;
@@ -96,7 +106,7 @@ impl Plan {
                 let stats = Snapshot::open(words, self.bytes).ok().map(|it| it.stats());
                 let records = stats.and_then(Result::ok).and_then(|stats| stats.records);
                 let text = format!(
-                    "sessions are kept in memory, in {path}: {} records are there from before",
+                    "sessions are kept in memory, in {path}; records from before: {}",
                     records.unwrap_or(0)
                 );
                 (Level::Notice, text)

@@ -1,13 +1,19 @@
 //! The stores as the module makes them: planned from the configuration, prepared once by the parent,
 //! opened by each child.
 
+mod dbm;
 mod file;
+mod late;
 mod memory;
 mod provider;
+#[cfg(feature = "redis")]
+mod redis;
 mod socache;
 
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use self::late::Late;
 
 use crate::core::config::{Server, StoreChoice};
 use crate::core::lock::SlotMutexes;
@@ -15,6 +21,10 @@ use crate::core::store::{Store, StoreError};
 use crate::httpd::log::Level;
 use crate::httpd::pool::Pool;
 use crate::httpd::sys;
+
+#[cfg(not(feature = "redis"))]
+const WITHOUT_REDIS: &str =
+    "SessionStore names Redis, which this build leaves out: its cargo feature is redis";
 
 /// Lines for the error log.
 pub type News = Vec<(Level, String)>;
@@ -25,6 +35,11 @@ pub type News = Vec<(Level, String)>;
 pub enum Plan {
     /// Files.
     File(file::Plan),
+    /// One database file.
+    Dbm(dbm::Plan),
+    /// Redis.
+    #[cfg(feature = "redis")]
+    Redis(redis::Plan),
     /// Memory that all processes share.
     Memory(memory::Plan),
     /// An object cache of httpd's.
@@ -64,6 +79,12 @@ pub unsafe fn check(settings: &Server, pool: Pool) -> Result<Verdict, String> {
         StoreChoice::Socache { .. } => unsafe { socache::check(settings, pool) },
         // SAFETY: as the caller says.
         StoreChoice::Provider { .. } => unsafe { provider::check(settings, pool) },
+        StoreChoice::Memory { .. } => memory::check(settings),
+        StoreChoice::Dbm(_) => dbm::check(settings),
+        #[cfg(feature = "redis")]
+        StoreChoice::Redis(address) => redis::Plan::new(address).check(),
+        #[cfg(not(feature = "redis"))]
+        StoreChoice::Redis(_) => Err(WITHOUT_REDIS.to_owned()),
         _ => Ok(Verdict::default()),
     }
 }
@@ -103,10 +124,14 @@ impl Plan {
     pub fn new(settings: &Server) -> Result<Plan, String> {
         match settings.store() {
             StoreChoice::File { .. } => file::Plan::new(settings).map(Plan::File),
+            StoreChoice::Dbm(_) => dbm::Plan::new(settings).map(Plan::Dbm),
+            #[cfg(feature = "redis")]
+            StoreChoice::Redis(address) => Ok(Plan::Redis(redis::Plan::new(address))),
+            #[cfg(not(feature = "redis"))]
+            StoreChoice::Redis(_) => Err(WITHOUT_REDIS.to_owned()),
             StoreChoice::Memory { .. } => memory::Plan::new(settings).map(Plan::Memory),
             StoreChoice::Socache { .. } => socache::Plan::new(settings).map(Plan::Socache),
             StoreChoice::Provider { .. } => provider::Plan::new(settings).map(Plan::Provider),
-            _ => Err("SessionStore names a store that this release does not have".to_owned()),
         }
     }
 
@@ -114,6 +139,9 @@ impl Plan {
     pub fn mutexes(&self) -> u32 {
         match self {
             Plan::File(_) => 0,
+            Plan::Dbm(_) => 1,
+            #[cfg(feature = "redis")]
+            Plan::Redis(_) => 0,
             Plan::Memory(_) => memory::MUTEXES,
             Plan::Socache(plan) => plan.mutexes(),
             Plan::Provider(plan) => plan.mutexes(),
@@ -127,9 +155,12 @@ impl Plan {
     pub fn prepare(&self, parent: Parent) -> Result<(Box<dyn Prepared>, News), String> {
         match self {
             Plan::File(plan) => plan.prepare(),
+            Plan::Dbm(plan) => plan.prepare(parent),
             Plan::Memory(plan) => plan.prepare(),
             Plan::Socache(plan) => plan.prepare(parent),
             Plan::Provider(plan) => plan.prepare(parent),
+            #[cfg(feature = "redis")]
+            Plan::Redis(plan) => plan.prepare(),
         }
     }
 
@@ -140,7 +171,12 @@ impl Plan {
     pub fn settings(&self) -> Result<Vec<(&'static str, String)>, String> {
         match self {
             Plan::File(plan) => Ok(plan.settings()),
+            Plan::Dbm(plan) => Ok(plan.settings()),
             Plan::Memory(plan) => Ok(plan.settings()),
+            #[cfg(feature = "redis")]
+            Plan::Redis(_) => Err("the address of a Redis may hold a password, so that it is not \
+                                   told: name the store itself (--store)"
+                .to_owned()),
             Plan::Socache(_) | Plan::Provider(_) => Err(format!(
                 "SessionStore {} can be opened by httpd only, which another program is not",
                 self.name()
@@ -155,6 +191,7 @@ impl Plan {
         }
         match (used, self) {
             (Plan::File(used), Plan::File(wanted)) => wanted.change_from(used),
+            (Plan::Dbm(used), Plan::Dbm(wanted)) => wanted.change_from(used),
             (Plan::Memory(used), Plan::Memory(wanted)) => wanted.change_from(used),
             (used, wanted) if used.name() == wanted.name() => {
                 Some(format!("what SessionStore {} is told changes", used.name()))
@@ -169,9 +206,12 @@ impl Plan {
     fn name(&self) -> String {
         match self {
             Plan::File(_) => "file".to_owned(),
+            Plan::Dbm(_) => "dbm".to_owned(),
             Plan::Memory(_) => "memory".to_owned(),
             Plan::Socache(plan) => plan.name(),
             Plan::Provider(plan) => plan.name(),
+            #[cfg(feature = "redis")]
+            Plan::Redis(_) => "redis".to_owned(),
         }
     }
 }

@@ -43,19 +43,22 @@ pub fn run(
         (None, Some(store)) => Located::one_of_two(store, place, given)?,
         (None, None) => Located::find(place)?,
     };
-    let to = Located::one_of_two(to, place, from.owner)?;
+    let mut place_of_to = place.clone();
+    place_of_to.dbm_types =
+        place.dbm_types.iter().skip(1).chain(&place.dbm_types).cloned().collect();
+    let to = Located::one_of_two(to, &place_of_to, from.owner)?;
     if from.settings == to.settings {
         return Err(Failure::usage("copy takes two stores, and this is one"));
     }
-    let source = stores::owner(&from)?;
-    let owner = only(&[source, stores::owner(&to)?])?.or(from.owner);
-    let target = make(&to, owner)?.1;
-    if let Some(user) = stores::in_use(&from) {
+    let (source, target) = (stores::kind(&from)?, stores::kind(&to)?);
+    let owner = only(&[source.owner()?, target.owner()?])?.or(from.owner);
+    let target = make(&*target, owner)?.1;
+    if let Some(user) = source.in_use() {
         eprintln!(
             "htsession: {user} uses the store that is copied: what it changes from now on is not"
         );
     }
-    let source = stores::open(&from, Access::Read)?;
+    let source = source.open(Access::Read)?;
     let mut counts = Counts::default();
     walk(&*source.store, |entry| copy(&*target.store, entry, replace, &mut counts))?;
     report(out, &counts)

@@ -7,19 +7,20 @@ use crate::failure::Failure;
 use crate::located::Located;
 use crate::output::{Output, plain};
 use crate::owner::become_owner;
-use crate::stores::{self, Access, Opened};
+use crate::stores::{self, Access, Kind, Opened};
 
 pub fn run(out: &mut Output, place: &Place) -> Result<(), Failure> {
     let located = Located::find(place)?;
-    let there = stores::owner(&located)?;
-    let (path, _) = make(&located, located.owner.or(there))?;
+    let kind = stores::kind(&located)?;
+    let there = kind.owner()?;
+    let (path, _) = make(&*kind, located.owner.or(there))?;
     let what = if there.is_some() { "was there already and is sound" } else { "is made" };
     out.line(&format!("{} {what}", plain(&path)))
 }
 
 /// Opens a store that may be missing; root makes it for `owner` and becomes that user. Says where it is.
-pub fn make(located: &Located, owner: Option<Owner>) -> Result<(String, Opened), Failure> {
-    let path = stores::make(located, owner)?;
+pub fn make(kind: &dyn Kind, owner: Option<Owner>) -> Result<(String, Opened), Failure> {
+    let path = kind.make(owner)?;
     become_owner(owner)?;
-    Ok((path, stores::open(located, Access::Make)?))
+    Ok((path, kind.open(Access::Make)?))
 }

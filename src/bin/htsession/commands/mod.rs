@@ -14,15 +14,15 @@ use crate::failure::Failure;
 use crate::located::Located;
 use crate::options;
 use crate::output::Output;
-use crate::owner::{become_owner, only};
+use crate::owner::become_owner;
 use crate::stores::{self, Access, Opened};
 
 /// Does what a command line says.
 pub fn run(invocation: &Invocation) -> Result<(), Failure> {
     let mut out = Output::new(invocation.json);
     let done = dispatch(&mut out, &invocation.command, &invocation.place);
-    out.flush()?;
-    done
+    let flushed = out.flush();
+    done.and(flushed)
 }
 
 fn dispatch(out: &mut Output, command: &Command, place: &Place) -> Result<(), Failure> {
@@ -42,8 +42,8 @@ fn dispatch(out: &mut Output, command: &Command, place: &Place) -> Result<(), Fa
             delete::run(out, &opened, &located, which)
         }
         Command::Purge { unvisited_for } => {
-            let (_, opened) = open(place, Access::Change)?;
-            purge::run(out, &opened, *unvisited_for)
+            let (located, opened) = open(place, Access::Change)?;
+            purge::run(out, &opened, located.grace(), *unvisited_for)
         }
         Command::Stats => stats::run(out, &open(place, Access::Read)?.1),
         Command::Check => check::run(out, &open(place, Access::Read)?.1),
@@ -54,11 +54,14 @@ fn dispatch(out: &mut Output, command: &Command, place: &Place) -> Result<(), Fa
 
 /// Finds the store, becomes its owner and opens it.
 fn open(place: &Place, access: Access) -> Result<(Located, Opened), Failure> {
-    if place.store.is_none() && place.data_dir.is_some() {
-        return Err(Failure::usage("--data-dir goes with --store: httpd knows its own"));
+    if place.store.is_none() && (place.data_dir.is_some() || !place.dbm_types.is_empty()) {
+        return Err(Failure::usage(
+            "--data-dir and --dbm-type go with --store: httpd knows its own",
+        ));
     }
     let located = Located::find(place)?;
-    become_owner(only(&[stores::owner(&located)?])?)?;
-    let opened = stores::open(&located, access)?;
+    let kind = stores::kind(&located)?;
+    become_owner(kind.owner()?)?;
+    let opened = kind.open(access)?;
     Ok((located, opened))
 }

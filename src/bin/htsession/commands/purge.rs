@@ -22,9 +22,10 @@ struct Counts {
 pub fn run(
     out: &mut Output,
     opened: &Opened,
+    grace: Duration,
     unvisited_for: Option<Duration>,
 ) -> Result<(), Failure> {
-    let ended = Stale::EndedBefore(before(opened.grace));
+    let ended = Stale::EndedBefore(before(grace));
     let unvisited = unvisited_for.map(|time| Stale::NotVisitedSince(before(time)));
     let mut counts = Counts::default();
     for stale in [Some(ended), unvisited].into_iter().flatten() {

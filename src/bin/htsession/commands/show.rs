@@ -72,11 +72,10 @@ pub fn run(
     }
 }
 
-/// The scopes that an id may be of: the one that is named, else those that httpd told, else the empty.
+/// The scopes that an id may be of: the one that is named, else those that httpd told.
 pub fn scopes(located: &Located, named: Option<&str>) -> Vec<String> {
     match named {
         Some(scope) => vec![scope.to_owned()],
-        None if located.scopes.is_empty() => vec![String::new()],
         None => located.scopes.clone(),
     }
 }

@@ -9,18 +9,33 @@ use std::sync::Arc;
 
 use mod_session_store::core::clock::SystemClock;
 use mod_session_store::core::store::dir::Owner;
-use mod_session_store::core::store::file::GRACE;
 use mod_session_store::core::store::memory::{
     self, Boot, FILE, Layout, MemoryStore, Misfit, PID_WORD, SHARDS, Snapshot,
 };
 use mod_session_store::system::mapping::{FileError, Mapping, SharedFile, View};
 
-use super::{Access, Alone, Opened, taken};
+use super::{Access, Alone, Kind, Opened, taken};
 use crate::failure::Failure;
 use crate::located::Located;
 
-fn path(located: &Located) -> Result<PathBuf, Failure> {
-    Ok(located.directory()?.join(FILE.to_string_lossy().as_ref()))
+/// The file, and how large it is to be.
+pub struct Memory {
+    path: PathBuf,
+    bytes: u64,
+    /// Whose the server says it is.
+    told: Option<Owner>,
+}
+
+impl Memory {
+    pub fn new(located: &Located) -> Result<Memory, Failure> {
+        let path = located.directory()?.join(FILE.to_string_lossy().as_ref());
+        let bytes = located.settings.memory_size().map_err(Failure::usage)?;
+        Ok(Memory { path, bytes, told: located.owner })
+    }
+
+    fn file(&self, owner: Owner) -> Result<SharedFile, FileError> {
+        SharedFile::open(&self.path, (owner.uid, owner.gid), PID_WORD)
+    }
 }
 
 fn refused(cause: FileError) -> Failure {
@@ -34,44 +49,51 @@ fn misfit(path: &Path, cause: Misfit) -> Failure {
     Failure::store(format!("{} holds no sessions: {cause}", path.display()))
 }
 
-pub fn owner(located: &Located) -> Result<Option<Owner>, Failure> {
-    match fs::symlink_metadata(path(located)?) {
-        Ok(facts) => Ok(located.owner.or(Some(Owner { uid: facts.uid(), gid: facts.gid() }))),
-        Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),
-        Err(cause) => Err(Failure::store(format!("looking at the file: {cause}"))),
+impl Kind for Memory {
+    fn owner(&self) -> Result<Option<Owner>, Failure> {
+        match fs::symlink_metadata(&self.path) {
+            Ok(facts) => Ok(self.told.or(Some(Owner { uid: facts.uid(), gid: facts.gid() }))),
+            Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(Failure::store(format!("looking at the file: {cause}"))),
+        }
     }
-}
 
-pub fn make(located: &Located, owner: Owner) -> Result<String, Failure> {
-    let path = path(located)?;
-    // Not mapped: who maps it has it until the process ends.
-    SharedFile::open(&path, (owner.uid, owner.gid), PID_WORD).map_err(refused)?;
-    Ok(path.display().to_string())
-}
+    fn make(&self, owner: Option<Owner>) -> Result<String, Failure> {
+        // Not mapped: who maps it has it until the process ends.
+        self.file(super::whose(owner)?).map_err(refused)?;
+        Ok(self.path.display().to_string())
+    }
 
-pub fn open(located: &Located, access: Access) -> Result<Opened, Failure> {
-    let path = path(located)?;
-    if access == Access::Read {
-        let view = View::open(&path).map_err(refused)?;
-        let bytes = view.bytes();
-        let store = Snapshot::open(view, bytes).map_err(|cause| misfit(&path, cause))?;
-        return Ok(Opened { store: Box::new(store), grace: GRACE, _lock: None });
+    fn open(&self, access: Access) -> Result<Opened, Failure> {
+        let path = &self.path;
+        if access == Access::Read {
+            let view = View::open(path).map_err(refused)?;
+            let bytes = view.bytes();
+            let store = Snapshot::open(view, bytes).map_err(|cause| misfit(path, cause))?;
+            return Ok(Opened { store: Box::new(store), _lock: None });
+        }
+        if access != Access::Make && !path.exists() {
+            return Err(Failure::store(format!("{} is not there", path.display())));
+        }
+        let file = self.file(Owner::current()).map_err(refused)?;
+        let there = file.bytes().map_err(refused)?;
+        let (words, layout) = match access {
+            Access::Make if there == 0 => fresh(&file, self.bytes)?,
+            Access::Make if there != self.bytes => return Err(other_size(path, there, self.bytes)),
+            _ => kept(&file, path)?,
+        };
+        memory::claim(&words, std::process::id());
+        let store = MemoryStore::open(words, layout, Arc::new(Alone), SystemClock);
+        Ok(Opened { store: Box::new(store), _lock: Some(Box::new(file)) })
     }
-    if access != Access::Make && !path.exists() {
-        return Err(Failure::store(format!("{} is not there", path.display())));
+
+    fn in_use(&self) -> Option<String> {
+        if !self.path.exists() {
+            return None;
+        }
+        let pid = self.file(Owner::current()).err()?.used_by()?;
+        (pid != u64::from(std::process::id())).then(|| format!("the server {pid}"))
     }
-    let Owner { uid, gid } = Owner::current();
-    let file = SharedFile::open(&path, (uid, gid), PID_WORD).map_err(refused)?;
-    let there = file.bytes().map_err(refused)?;
-    let asked = located.settings.memory_size().map_err(Failure::usage)?;
-    let (words, layout) = match access {
-        Access::Make if there == 0 => fresh(&file, asked)?,
-        Access::Make if there != asked => return Err(other_size(&path, there, asked)),
-        _ => kept(&file, &path)?,
-    };
-    memory::claim(&words, std::process::id());
-    let store = MemoryStore::open(words, layout, Arc::new(Alone), SystemClock);
-    Ok(Opened { store: Box::new(store), grace: GRACE, _lock: Some(Box::new(file)) })
 }
 
 /// What is in the file.
@@ -104,11 +126,4 @@ fn other_size(path: &Path, there: u64, asked: u64) -> Failure {
          sessions: name the same size, or remove the file",
         path.display()
     ))
-}
-
-pub fn in_use(located: &Located) -> Option<String> {
-    let Owner { uid, gid } = Owner::current();
-    let path = path(located).ok().filter(|path| path.exists())?;
-    let pid = SharedFile::open(&path, (uid, gid), PID_WORD).err()?.used_by()?;
-    Some(format!("the server {pid}"))
 }

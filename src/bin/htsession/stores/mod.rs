@@ -1,10 +1,10 @@
 //! Opening a store without its server: a file for each kind.
 
+mod dbm;
 mod file;
 mod memory;
 
 use std::any::Any;
-use std::time::Duration;
 
 use mod_session_store::core::config::StoreChoice;
 use mod_session_store::core::lock::{MutexError, SlotMutexes};
@@ -32,45 +32,40 @@ pub enum Access {
 pub struct Opened {
     /// The store.
     pub store: Box<dyn Store>,
-    /// How long after its end a session may still be written (`SessionCleanupGrace`).
-    pub grace: Duration,
     /// Keeps servers out, as long as it is there.
     _lock: Option<Box<dyn Any>>,
 }
 
-/// Whose the data is; none if there is none yet, or if it belongs to nobody on this machine.
-pub fn owner(located: &Located) -> Result<Option<Owner>, Failure> {
-    match located.choice() {
-        StoreChoice::File { .. } => file::owner(located),
-        StoreChoice::Memory { .. } => memory::owner(located),
-        other => Err(foreign(&other)),
-    }
+/// A store before it is opened. Root asks whose it is, makes what is missing, becomes the owner and opens
+/// it, in this order.
+pub trait Kind {
+    /// Whose the data is; none if there is none yet, or if it belongs to nobody on this machine.
+    fn owner(&self) -> Result<Option<Owner>, Failure>;
+
+    /// Makes the directory or the file that is missing, for `owner`: what only root can do. Says where
+    /// it is.
+    fn make(&self, owner: Option<Owner>) -> Result<String, Failure>;
+
+    /// Opens it, as the user that this process is by now.
+    fn open(&self, access: Access) -> Result<Opened, Failure>;
+
+    /// The server that uses it, if one does and what it writes is not seen by a copy.
+    fn in_use(&self) -> Option<String>;
 }
 
-/// Makes the directory or the file that is missing, for `owner`: what only root can do. Says where it is.
-pub fn make(located: &Located, owner: Option<Owner>) -> Result<String, Failure> {
+/// The kind of store that is meant.
+pub fn kind(located: &Located) -> Result<Box<dyn Kind>, Failure> {
     match located.choice() {
-        StoreChoice::File { .. } => file::make(located, whose(owner)?),
-        StoreChoice::Memory { .. } => memory::make(located, whose(owner)?),
-        other => Err(foreign(&other)),
-    }
-}
-
-/// Opens it, as the user that this process is by now.
-pub fn open(located: &Located, access: Access) -> Result<Opened, Failure> {
-    match located.choice() {
-        StoreChoice::File { .. } => file::open(located, access),
-        StoreChoice::Memory { .. } => memory::open(located, access),
-        other => Err(foreign(&other)),
-    }
-}
-
-/// Says which process keeps a store's directory, if one does: what it writes is not seen by a copy.
-pub fn in_use(located: &Located) -> Option<String> {
-    match located.choice() {
-        StoreChoice::File { .. } => file::in_use(located),
-        StoreChoice::Memory { .. } => memory::in_use(located),
-        _ => None,
+        StoreChoice::File { .. } => Ok(Box::new(file::Files::new(located)?)),
+        StoreChoice::Dbm(_) => Ok(Box::new(dbm::Database::new(located)?)),
+        StoreChoice::Memory { .. } => Ok(Box::new(memory::Memory::new(located)?)),
+        StoreChoice::Socache { .. } => {
+            Err(Failure::store("an object cache of httpd's can be opened by httpd alone"))
+        }
+        StoreChoice::Provider { .. } => {
+            Err(Failure::store("another module's store can be opened by httpd alone"))
+        }
+        _ => Err(Failure::store("this release of htsession does not know this store")),
     }
 }
 
@@ -89,18 +84,6 @@ fn whose(owner: Option<Owner>) -> Result<Owner, Failure> {
 fn taken(by: Option<u64>) -> Failure {
     let who = by.map_or_else(|| "a server".to_owned(), |pid| format!("the server {pid}"));
     Failure::in_use(format!("{who} is running with this store; it has to be stopped first"))
-}
-
-fn foreign(choice: &StoreChoice) -> Failure {
-    match choice {
-        StoreChoice::Socache { .. } => {
-            Failure::store("a store of a shared object cache can be opened by httpd alone")
-        }
-        StoreChoice::Provider { .. } => {
-            Failure::store("a store that another module provides can be opened by httpd alone")
-        }
-        _ => Failure::store("this release of htsession does not know this store"),
-    }
 }
 
 /// Mutexes for a process with one thread that has the store for itself, or writes nothing but what

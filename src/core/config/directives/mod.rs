@@ -16,6 +16,7 @@ mod tests;
 use super::place::Place;
 use super::server::Server;
 use super::values::on_off;
+use crate::core::config::redis::without_password;
 
 /// How many arguments a directive takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +93,9 @@ pub const DIRECTIVES: &[Directive] = &[
     life::ENGINE,
     server::STORE,
     server::DATA_DIR,
+    server::DBM_TYPE,
     server::MEMORY_SIZE,
+    server::MAX_SESSIONS,
     server::LOCKS,
     locking::LOCKING,
     locking::LOCK_TIMEOUT,
@@ -124,6 +127,9 @@ pub const DIRECTIVES: &[Directive] = &[
     handlers::EXPORT,
     handlers::BACKEND_HEADERS,
     content::CACHE_CONTROL,
+    server::CLEANUP_INTERVAL,
+    server::CLEANUP_TIME_LIMIT,
+    server::CLEANUP_GRACE,
     server::SYNC,
 ];
 
@@ -172,6 +178,22 @@ impl Directive {
         };
         set.map_err(|problem| format!("{takes} {allowed}; this {problem}"))
     }
+
+    /// What may be shown instead of arguments that were taken, where these hold a password or a secret.
+    pub fn without_secrets(&self, words: &[&str]) -> Option<String> {
+        let shown: Vec<String> = match self.name {
+            "SessionStore" => words.iter().map(|word| without_password(word)).collect(),
+            "SessionSecret" => words.iter().map(|word| without_secret(word)).collect(),
+            _ => return None,
+        };
+        let shown = shown.join(" ");
+        (shown != words.join(" ")).then_some(shown)
+    }
+}
+
+fn without_secret(word: &str) -> String {
+    let named = word.starts_with("file:") || word.starts_with("exec:");
+    if named { word.to_owned() } else { "...".to_owned() }
 }
 
 /// Sets what may be set once.

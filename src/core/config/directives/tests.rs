@@ -11,11 +11,21 @@ const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
     ("SessionEngine", &["on", "Off"], &["yes", "1", "on off"]),
     (
         "SessionStore",
-        &["file", "file:/srv/sessions", "memory:32M", "redis://h", "socache:shmcb", "own:x"],
-        &["file:", "memory:1", "socache", "a/b"],
+        &[
+            "file",
+            "file:/srv/sessions",
+            "dbm:/a/b?map=8G",
+            "memory:32M",
+            "redis://h",
+            "socache:shmcb",
+            "own:x",
+        ],
+        &["file:", "dbm:/a?map=1", "memory:1", "redis:h", "rediss://h?time=1s", "socache", "a/b"],
     ),
     ("SessionDataDir", &["/srv/sessions", "var/sessions"], &["", "/a /b", "/a\u{7}"]),
+    ("SessionDBMType", &["lmdb", "default", "gdbm", "DB", "SDBM"], &["ndbm", "", "lmdb DB"]),
     ("SessionMemorySize", &["1M", "64m", "1024G"], &["1023K", "1025G", "much", "1M 2M"]),
+    ("SessionMaxSessions", &["0", "2000000000"], &["-1", "1K", "2000000001"]),
     ("SessionLocks", &["1", "65536"], &["0", "65537", "many", "1 2"]),
     ("SessionLocking", &["request", "commit", "READ", "off"], &["on", "exclusive", "write"]),
     ("SessionLockTimeout", &["0", "1h"], &["3601s", "-1", "soon"]),
@@ -73,6 +83,9 @@ const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
     ),
     ("SessionBackendHeaders", &["values", "ALL", "off"], &["on", "user"]),
     ("SessionCacheControl", &["on", "off"], &["private"]),
+    ("SessionCleanupInterval", &["0", "1s", "1d"], &["25h", "often"]),
+    ("SessionCleanupTimeLimit", &["1s", "1h"], &["0", "61m"]),
+    ("SessionCleanupGrace", &["2s", "1d"], &["1s", "25h"]),
     ("SessionSync", &["on", "off"], &["data"]),
 ];
 
@@ -161,12 +174,19 @@ impl Settings {
         let whole = (
             server.store(),
             server.directory(),
+            server.dbm_type(),
             server.memory_size(),
             server.locks(),
             server.secrets().to_vec(),
             server.sync(),
         );
-        (locking, life, id, cookie, content, handlers, whole)
+        let cleanup = (
+            server.max_sessions(),
+            server.cleanup_interval(),
+            server.cleanup_limit(),
+            server.cleanup_grace(),
+        );
+        (locking, life, id, cookie, content, handlers, whole, cleanup)
     }
 }
 
@@ -381,4 +401,15 @@ fn argument() -> impl Strategy<Value = String> {
         "(file|exec|header|query|cookie):?.{0,24}",
         "[/.]?[a-zA-Z0-9.;_-]{0,24}",
     ]
+}
+
+#[test]
+fn what_was_taken_is_shown_without_passwords_and_secrets() {
+    let shown = |name: &str, words: &[&str]| find(name).unwrap().without_secrets(words);
+    let store = shown("SessionStore", &["redis://u:hidden@h/1"]);
+    assert_eq!(store.as_deref(), Some("redis://...@h/1"));
+    let secrets = shown("SessionSecret", &["file:/etc/secret", "0123456789abcdef"]);
+    assert_eq!(secrets.as_deref(), Some("file:/etc/secret ..."));
+    assert_eq!(shown("SessionStore", &["redis://h?password_file=/f"]), None);
+    assert_eq!(shown("SessionScope", &["u:hidden@h"]), None);
 }

@@ -1,5 +1,6 @@
 mod aliases;
 mod bridge;
+mod claims;
 mod cookies;
 mod ending;
 mod failing;

@@ -1,9 +1,11 @@
 use std::time::Duration;
 
 use super::world::{Browser, LAST, World, key, minutes};
-use crate::core::clock::Clock;
+use crate::core::clock::{Clock, Time};
 use crate::core::config::Locking;
+use crate::core::config::testing::place;
 use crate::core::session::candidates::Reason;
+use crate::core::session::rules::{Rules, Surroundings};
 use crate::core::session::{Notice, SessionError};
 use crate::core::store::fake::Verb;
 
@@ -195,4 +197,20 @@ fn what_is_left_of_a_session_shrinks_until_a_visit_is_recorded_and_never_passes_
     let session = browser.look();
     let clock = &browser.world.clock;
     assert_eq!((session.idle_left(clock), session.age_left(clock)), (Some(minutes(30)), None));
+}
+
+#[test]
+fn late_writes_are_allowed_for_half_of_the_time_that_cleanup_leaves_a_record() {
+    let around = Surroundings {
+        scope: "test".into(),
+        https: false,
+        workers: 1,
+        shared_writes: false,
+        may_lease: true,
+        grace: Duration::from_secs(10),
+    };
+    let rules = Rules::resolve(&std::sync::Arc::new(place(&[])), around);
+    let deadline = Time::from_secs(1000);
+    assert!(rules.writable(deadline, Time::from_secs(1005)));
+    assert!(!rules.writable(deadline, Time(1_005_000_001)));
 }
