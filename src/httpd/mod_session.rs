@@ -3,7 +3,7 @@
 //! Its hooks are functions of its own library. Naming them would make this library one that cannot be
 //! loaded without it, or before it: they are looked up.
 
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::mem::{transmute, zeroed};
 use std::ptr::{NonNull, null};
 
@@ -20,10 +20,18 @@ pub type Load =
 pub type Save =
     unsafe extern "C" fn(*mut sys::request_rec, *mut sys::session_rec) -> sys::apr_status_t;
 
-type HookLoad =
-    unsafe extern "C" fn(sys::ap_HOOK_session_load_t, *const *const i8, *const *const i8, c_int);
-type HookSave =
-    unsafe extern "C" fn(sys::ap_HOOK_session_save_t, *const *const i8, *const *const i8, c_int);
+type HookLoad = unsafe extern "C" fn(
+    sys::ap_HOOK_session_load_t,
+    *const *const c_char,
+    *const *const i8,
+    c_int,
+);
+type HookSave = unsafe extern "C" fn(
+    sys::ap_HOOK_session_save_t,
+    *const *const c_char,
+    *const *const i8,
+    c_int,
+);
 type Hooks = unsafe extern "C" fn() -> *mut sys::apr_array_header_t;
 
 /// A function of mod_session's, if it is loaded.

@@ -117,6 +117,23 @@ fn entries_past_the_limits_of_a_session_are_refused_and_the_answer_says_so() {
 }
 
 #[test]
+fn texts_that_make_no_sense_harm_nothing() {
+    let server = forms().start();
+    let mut client = visitor(&server);
+    for query in
+        ["&&==&=", "a", "=b", "%zz=1", "a=%", "a=1=2", "expiry=1", "expiry=x&q=1", "a%00b=1"]
+    {
+        let answer = client.get(&format!("/entries.lua?{query}"));
+        assert!([200, 500].contains(&answer.status), "{query}: {}", answer.status);
+    }
+    assert_eq!(run(&mut client, "get:n;get:expiry"), ["get=SUCCESS 1", "get=NOTFOUND"]);
+    assert_eq!(records(&server), 1);
+    server.allow_log("AH01819");
+    server.allow_log("AH01822");
+    server.allow_log("entries cannot be keys");
+}
+
+#[test]
 fn what_a_failing_handler_left_in_the_entries_is_dropped() {
     let server = forms().start();
     let mut client = visitor(&server);

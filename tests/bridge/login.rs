@@ -7,7 +7,7 @@ use super::{PASSWORD, entries, form, forms, id, is_in, log_in};
 use crate::mpm_tests;
 use crate::steps::{COOKIE, run};
 use crate::support::probed::{one_cookie_at_most, records};
-use crate::support::{Mpm, Response, wait_for};
+use crate::support::{Mpm, Response, Store, on, wait_for};
 
 const WRONG: &str = "password Mismatch";
 
@@ -66,6 +66,11 @@ fn a_login_lets_in_and_a_logout_ends_it(mpm: Mpm) {
     server.expect_log(WRONG);
     server.allow_log("AH01807");
     server.assert_no_secret(&[PASSWORD, "open+sesame", "sesame"]);
+}
+
+#[test]
+fn a_login_is_kept_in_the_memory_store_too() {
+    on(Store::Memory, || a_login_lets_in_and_a_logout_ends_it(Mpm::Event));
 }
 
 #[test]

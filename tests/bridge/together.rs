@@ -3,6 +3,7 @@
 use super::{entries, forms, log_in, set_entries};
 use crate::mpm_tests;
 use crate::steps::{Signals, answer, run, visitor};
+use crate::support::probed::records;
 use crate::support::{Mpm, Request, parallel};
 
 const SIDES: usize = 12;
@@ -42,7 +43,30 @@ fn parallel_requests_of_all_kinds_lose_nothing(mpm: Mpm) {
         }
         let count = run(&mut client, "get:n")[0].clone();
         assert_eq!(count, format!("get=SUCCESS {}", 1 + SIDES / 3), "{locking}");
+        assert_eq!(records(&server), 1, "{locking}");
     }
+}
+
+#[test]
+fn parallel_logins_leave_one_login() {
+    let server = forms().ready_for(16).conf("SessionLockWaiters 40 100%").start();
+    let client = visitor(&server);
+    let users = ["ann", "bob", "eve"];
+    let mut clients = parallel(6, |side| {
+        let mut client = client.clone();
+        log_in(&mut client, users[side % 3]).expect(302);
+        client
+    });
+    // Each was told an id of its own; the data of before went with the first of them.
+    let inside = clients.iter_mut().filter_map(|client| {
+        let there = super::is_in(client);
+        there.then(|| run(client, "get:n")[0].clone())
+    });
+    let seen: Vec<String> = inside.collect();
+    assert_eq!(seen.len(), 6, "{seen:?}");
+    assert_eq!(seen.iter().filter(|n| *n == "get=SUCCESS 1").count(), 1, "{seen:?}");
+    assert_eq!(records(&server), 6);
+    assert_eq!(run(&mut client.clone(), "is_new"), ["is_new=SUCCESS 1"]);
 }
 
 #[test]
