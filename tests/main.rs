@@ -1,6 +1,7 @@
 //! Tests against a real httpd. One binary, so that the harness is built once.
 
 mod bad_input;
+mod bridge;
 mod c_api;
 mod caches;
 mod cleanup;
