@@ -41,6 +41,8 @@ need_for() {
             need libapache2-mod-php 'real PHP: the example of the README'
             need php-fpm 'PHP behind FastCGI'
             need libapache2-mod-wsgi-py3 'Python by WSGI'
+            need libapache2-mod-python 'mod_python: the session class for it'
+            need libapache2-mod-perl2 'mod_perl: notes from Perl'
             need_command python3 python3 'an application by CGI and as a server of its own'
             ;;
         bench)
