@@ -4,6 +4,7 @@ mod bad_input;
 mod c_api;
 mod caches;
 mod cleanup;
+mod clients;
 mod config;
 mod ends;
 mod examples;
