@@ -7,18 +7,18 @@ from mod_python import apache
 
 def handler(req):
     req.content_type = "text/plain"
-    session = Session.Session(req)
+    session, said = Session.Session(req), []
     for part in filter(None, (req.args or "").split("&")):
         op, _, text = (unquote(piece) for piece in part.partition("="))
         key, _, value = text.partition(":")
         if op == "get":
-            req.write("is %s\n" % session[text] if text in session else "none\n")
+            said.append("is %s" % session[text] if text in session else "none")
         elif op == "set":
             session[key] = value
         elif op == "put":
             session[key] = eval(value)
         elif op == "show":
-            req.write("%r\n" % (session.get(text),))
+            said.append(repr(session.get(text)))
         elif op == "unset":
             session.pop(text, None)
         elif op == "incr":
@@ -29,10 +29,13 @@ def handler(req):
             getattr(session, text)()
             return apache.OK
         elif op == "call":
-            req.write("%s\n" % getattr(session, key)(*([int(value)] if value else [])))
+            said.append(str(getattr(session, key)(*([int(value)] if value else []))))
         elif op == "flush":
-            req.flush()
+            req.write("".join(line + "\n" for line in said))
+            said = []
         elif op == "keep":
-            return apache.OK
-    session.save()
+            break
+    else:
+        session.save()
+    req.write("".join(line + "\n" for line in said))
     return apache.OK

@@ -1,7 +1,7 @@
 <?php
 // An application that knows of PHP's own sessions alone: as page.lua does, and
 //   put=KEY:CODE  gets KEY the value of an expression     show=KEY  prints it with its type
-//   close, start, abort, destroy, clear, flush, echo=N, sid, wait=FILE
+//   close  start  abort  destroy  clear  flush  echo=N  sid  wait=FILE
 class Point
 {
     private int $x = 1;
@@ -11,10 +11,8 @@ class Point
 session_start();
 header('Content-Type: text/plain');
 foreach (array_filter(explode('&', $_SERVER['QUERY_STRING'])) as $part) {
-    [$op, $text] = array_map('rawurldecode', explode('=', "$part=", 2));
-    $text = substr($text, 0, -1) . (str_ends_with($text, '=') ? '' : substr($text, -1));
-    [$key, $value] = explode(':', "$text:", 2);
-    $value = substr($value, 0, -1);
+    [$op, $text] = array_map('rawurldecode', explode('=', $part, 2) + ['', '']);
+    [$key, $value] = explode(':', $text, 2) + ['', ''];
     match ($op) {
         'get' => print isset($_SESSION[$text]) ? "is $_SESSION[$text]\n" : "none\n",
         'set' => $_SESSION[$key] = $value,
@@ -31,7 +29,12 @@ foreach (array_filter(explode('&', $_SERVER['QUERY_STRING'])) as $part) {
         'abort' => session_abort(),
         'destroy' => session_destroy(),
         'clear' => session_unset(),
-        'flush' => [ob_flush(), flush()],
+        'flush' => (function () {
+            while (ob_get_level()) {
+                ob_end_flush();
+            }
+            flush();
+        })(),
         'echo' => print str_repeat('x', (int) $text),
         'sid' => print session_id() . "\n",
         'wait' => (function () use ($text) {

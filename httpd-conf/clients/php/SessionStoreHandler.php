@@ -142,7 +142,7 @@ final class SessionStoreHandler implements
     {
         $this->settle();
         $session = isset($_SESSION) && is_array($_SESSION) ? $_SESSION : [];
-        $values = SessionStoreLayout::of($session, $this->id);
+        $values = SessionStoreLayout::of($session, $this->id, $this->there);
         if ($this->destroyed && $values === []) {
             return true;
         }

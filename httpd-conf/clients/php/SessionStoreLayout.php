@@ -80,16 +80,18 @@ final class SessionStoreLayout
     }
 
     /**
-     * The keys and values that stand for $session.
+     * The keys and values that stand for $session. An entry that is what $there says keeps its text: others
+     * may have written it in their way.
      *
      * @param array<array-key, mixed> $session
+     * @param array<string, string> $there values by key in lower case
      * @return array<string, string>
      */
-    public static function of(array $session, string $id): array
+    public static function of(array $session, string $id, array $there): array
     {
         [$values, $own, $rest, $taken] = [[], [], [], []];
         foreach ($session as $name => $value) {
-            $text = is_string($name) && self::isOwn($name) ? self::text($value) : null;
+            $text = is_string($name) && self::isOwn($name) ? self::text($value, $there[strtolower($name)] ?? null) : null;
             if ($text === null || isset($taken[strtolower($name)])) {
                 $rest[$name] = $value;
                 continue;
@@ -147,8 +149,11 @@ final class SessionStoreLayout
     }
 
     /** A value as others can read it; null if it has to be serialized. */
-    private static function text(mixed $value): ?string
+    private static function text(mixed $value, ?string $before): ?string
     {
+        if ($before !== null && self::decoded($before, is_int($value) ? 'i' : 's') === $value) {
+            return $before;
+        }
         if (is_int($value)) {
             return (string) $value;
         }

@@ -91,7 +91,7 @@ class Session(dict):
     def load(self):
         """Reads what is stored over what is in the dictionary. 1, or 0 if there is nothing."""
         for name in self._names():
-            self[name[len(VALUE):]] = _decoded(self._req.notes[name])
+            self[name[len(VALUE):]] = _decoded(self._req.notes[_bytes(name)])
         return 0 if self._new else 1
 
     def save(self):
@@ -170,7 +170,9 @@ class Session(dict):
             del self._req.notes[FACT + "user"]
 
     def _tell(self, words):
-        self._words = words
+        before, self._words = self._words, words
+        if words == before:
+            return
         if words:
             self._req.notes[FACT + "do"] = " ".join(words)
         elif self._req.notes.get(FACT + "do") is not None:

@@ -134,6 +134,8 @@ fn word(text: &str) -> Option<Do> {
 #[derive(Default)]
 pub struct Look {
     values: Vec<(Key, Option<Vec<u8>>)>,
+    /// Keys that are to be removed whatever their notes say.
+    removed: Vec<Key>,
     user: Option<Option<String>>,
     timeout: Option<u32>,
     todo: Vec<Do>,
@@ -166,6 +168,9 @@ impl Look {
                 look.removed(name);
             }
         }
+        let removed = std::mem::take(&mut look.removed);
+        look.values.retain(|(key, _)| !removed.contains(key));
+        look.values.extend(removed.into_iter().map(|key| (key, None)));
         look
     }
 
@@ -202,11 +207,12 @@ impl Look {
         }
     }
 
-    /// Keys, percent-encoded and separated by commas. One that is set in the same look stays.
+    /// Keys, percent-encoded and separated by commas. They win over notes, which their writer cannot
+    /// take back.
     fn keys(&mut self, value: &[u8]) {
         for part in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
             match decoded(part).as_deref().and_then(Key::from_bytes) {
-                Some(key) => self.values.push((key, None)),
+                Some(key) => self.removed.push(key),
                 None if part.is_empty() => {}
                 None => self.refused += 1,
             }

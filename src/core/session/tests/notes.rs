@@ -132,11 +132,12 @@ fn keys_are_removed_by_name_where_notes_cannot_be_taken_away() {
     session.set(&key("two, words"), b"1").unwrap();
     let applied = handle(&mut session, &browser, |notes| {
         notes.set("session-store.unset", "A, two%2C%20words,never, b,%4");
-        // What is set stays.
+        // Who cannot take notes away cannot take this one back either.
         notes.set("session:b", "2");
+        notes.set("session:c", "3");
     });
     assert_eq!(applied.unwrap(), Applied { unlock: false, refused: 1 });
-    assert_eq!(values(&session), [None, some("2"), None]);
+    assert_eq!(values(&session), [None, None, some("3")]);
     assert_eq!(session.get(&key("two, words")), None);
 }
 
