@@ -166,36 +166,41 @@ pub fn with_clients(mut builder: Builder) -> Builder {
     builder
 }
 
-/// mod_php at `/php-session` and `/php-notes`; the first with `$_SESSION`.
+/// The file of configuration `php/NAME` for an application in `folder` of the documents.
+fn php_conf(name: &str, folder: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("httpd-conf/clients/php").join(name);
+    let text = fs::read_to_string(file).expect("reading a configuration");
+    let text = text.replace("/var/www/html", &format!("${{DOCS}}/{folder}"));
+    format!("Define CLIENTS \"${{DOCS}}/clients\"\n{text}")
+}
+
+/// mod_php at `/php-session`, with `$_SESSION`, and `/php-notes`.
 pub fn with_php(builder: Builder) -> Builder {
     with_clients(builder)
         .mpm(Mpm::Prefork)
         .load("php_module", apxs::php())
-        .document("session.php", include_str!("session.php"))
+        .document("php/session.php", include_str!("session.php"))
         .document("notes.php", include_str!("notes.php"))
+        .conf(&php_conf("mod_php.conf", "php"))
         .conf(
-            "Alias \"/php-notes\" \"${DOCS}/notes.php\"\nAlias \"/php-session\" \"${DOCS}/session.php\"\n\
-             <LocationMatch \"^/php-\">\nSetHandler application/x-httpd-php\nSessionExport env *\n</LocationMatch>\n\
-             <Location \"/php-session\">\n\
-             php_admin_value auto_prepend_file \"${DOCS}/clients/php/prepend.php\"\n\
-             php_admin_value session.use_cookies 0\n</Location>",
+            "Alias \"/php-notes\" \"${DOCS}/notes.php\"\n\
+             Alias \"/php-session\" \"${DOCS}/php/session.php\"\n\
+             <LocationMatch \"^/php-\">\nSetHandler application/x-httpd-php\n</LocationMatch>",
         )
 }
 
-/// PHP-FPM at `/fpm`.
+/// PHP-FPM at `/fpm`, with `$_SESSION`.
 pub fn with_fpm(builder: Builder) -> (Builder, Backend) {
     let backend = Backend::fpm();
-    let conf = format!(
-        "Alias \"/fpm\" \"${{DOCS}}/session.php\"\n<Location \"/fpm\">\n\
-         SetHandler \"proxy:fcgi://127.0.0.1:{0}\"\nSessionExport env *\nSessionBackendHeaders all\n\
-         ProxyFCGISetEnvIf \"true\" PHP_ADMIN_VALUE \"auto_prepend_file=${{DOCS}}/clients/php/prepend.php\"\n\
-         </Location>\n<Proxy \"fcgi://127.0.0.1:{0}/\" flushpackets=on>\n</Proxy>",
-        backend.port()
-    );
+    let address = format!("fcgi://127.0.0.1:{}", backend.port());
+    let conf = php_conf("php-fpm.conf", "fpm")
+        .replace("unix:/run/php/php-fpm.sock|fcgi://localhost", &address);
     let builder = with_clients(builder)
         .module("proxy")
         .module("proxy_fcgi")
-        .document("session.php", include_str!("session.php"));
+        .document("fpm/session.php", include_str!("session.php"))
+        .conf("Alias \"/fpm\" \"${DOCS}/fpm/session.php\"")
+        .conf(&format!("<Proxy \"{address}/\" flushpackets=on>\n</Proxy>"));
     (builder.conf(&conf), backend)
 }
 
