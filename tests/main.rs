@@ -5,6 +5,7 @@ mod bridge;
 mod c_api;
 mod caches;
 mod cleanup;
+mod clients;
 mod config;
 mod ends;
 mod examples;
