@@ -20,7 +20,8 @@ pub fn open(database: &Database, access: Access) -> Result<Opened, Failure> {
         Err(cause) if cause.is_locked() => None,
         Err(cause) => return Err(refused(cause)),
     };
-    if lock.is_some() && access == Access::Make {
+    // What is written to a doubtful file would make it look like a good one.
+    if lock.is_some() && access != Access::Read {
         look_back(database, &data)?;
     }
     own(&data, &format!("{}{LOCK_END}", database.name))?;
@@ -50,7 +51,6 @@ pub fn open(database: &Database, access: Access) -> Result<Opened, Failure> {
         sync: database.sync,
         full: FULL,
     };
-    #[expect(unsafe_code, reason = "LMDB maps the file")]
     let opened = Lmdb::open(database.path(), options);
     let opened = opened.map_err(|cause| Failure::store(cause.to_string()))?;
     drop(lock);
