@@ -20,7 +20,8 @@ pub fn open(database: &Database, access: Access) -> Result<Opened, Failure> {
         Err(cause) if cause.is_locked() => None,
         Err(cause) => return Err(refused(cause)),
     };
-    if lock.is_some() && access == Access::Make {
+    // What is written to a doubtful file would make it look like a good one.
+    if lock.is_some() && access != Access::Read {
         look_back(database, &data)?;
     }
     own(&data, &format!("{}{LOCK_END}", database.name))?;
