@@ -18,7 +18,7 @@ pub const STORE: Directive = Directive {
     syntax: "TYPE[:ARG]",
     args: Args::One,
     default: "file",
-    allowed: "file[:DIR], dbm[:FILE], memory[:SIZE], redis://HOST, socache:NAME[:ARG] or a provider's name",
+    allowed: "file[:DIR], dbm[:FILE], memory[:SIZE], redis://HOST[:PORT], socache:NAME[:ARG] or a provider's name",
     htaccess: None,
     help: "where sessions are kept",
     set: Set::Server(|server, words| once(&mut server.store, StoreChoice::parse(words[0])?)),

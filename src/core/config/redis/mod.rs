@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::options::decoded;
-pub use self::options::{OPTIONS, SAMPLE};
+pub use self::options::OPTIONS;
 use super::values::path;
 
 /// Most bytes of an address.
