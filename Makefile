@@ -7,10 +7,13 @@
 APXS ?= apxs
 CARGO ?= cargo
 MODULE := target/release/libmod_session_store.so
+TOOL := target/release/htsession
 # Asked when used: apxs may just have been installed.
 LIBEXECDIR = $(shell $(APXS) -q LIBEXECDIR)
 INCLUDEDIR = $(shell $(APXS) -q INCLUDEDIR)
 SYSCONFDIR = $(shell $(APXS) -q SYSCONFDIR)
+SBINDIR = $(shell $(APXS) -q SBINDIR)
+MANDIR = $(shell $(APXS) -q MANDIR)
 
 say = @printf '\n== %s\n' $(1)
 
@@ -20,7 +23,7 @@ help: ## Show this list
 deps: ## Install what building needs and is missing, saying what and why
 	@tests/deps.sh build
 
-build: deps ## Build the module: target/release/libmod_session_store.so
+build: deps ## Build module and tool: target/release/libmod_session_store.so, htsession
 	$(CARGO) build --release --locked
 
 demo: build ## Serve the demo on 127.0.0.1:8080 until ctrl-C
@@ -40,7 +43,7 @@ check: ## Formatting and lints, with and without httpd
 
 test-core: ## Tests of the core: no httpd, no clang
 	$(call say,'tests of the core')
-	$(CARGO) test --locked --no-default-features
+	$(CARGO) test --locked --no-default-features --features tool
 
 test-httpd: ## Tests against real servers of each kind
 	$(call say,'tests against real servers')
@@ -58,9 +61,11 @@ bench: build ## Measure: requests per second and CPU per request
 	@tests/bench/run
 
 # Root often has no cargo: what was built before is installed as it is.
-install: ## Install module, headers and configuration where apxs says; DESTDIR is honoured
-	@test -e $(MODULE) || { echo 'make build comes first'; exit 1; }
+install: ## Install module, tool, headers and configuration where apxs says; DESTDIR is honoured
+	@test -e $(MODULE) && test -e $(TOOL) || { echo 'make build comes first'; exit 1; }
 	install -D -m 644 $(MODULE) '$(DESTDIR)$(LIBEXECDIR)/mod_session_store.so'
+	install -D -m 755 $(TOOL) '$(DESTDIR)$(SBINDIR)/htsession'
+	install -D -m 644 src/bin/htsession/htsession.8 '$(DESTDIR)$(MANDIR)/man8/htsession.8'
 	install -D -m 644 c_shim/mod_session_store.h '$(DESTDIR)$(INCLUDEDIR)/mod_session_store.h'
 	install -D -m 644 c_shim/session_store_provider.h '$(DESTDIR)$(INCLUDEDIR)/session_store_provider.h'
 	@if [ -d /etc/apache2/mods-available ]; then \
@@ -89,6 +94,7 @@ uninstall: ## Remove what install installed; sessions and an edited configuratio
 	@test ! -e '$(DESTDIR)$(SYSCONFDIR)/mods-enabled/session_store.load' \
 		|| { echo 'httpd would not start without the module: a2dismod session_store comes first'; exit 1; }
 	rm -f '$(DESTDIR)$(LIBEXECDIR)/mod_session_store.so'
+	rm -f '$(DESTDIR)$(SBINDIR)/htsession' '$(DESTDIR)$(MANDIR)/man8/htsession.8'
 	rm -f '$(DESTDIR)$(INCLUDEDIR)/mod_session_store.h' '$(DESTDIR)$(INCLUDEDIR)/session_store_provider.h'
 	rm -f '$(DESTDIR)$(SYSCONFDIR)/mods-available/session_store.load'
 	rm -f '$(DESTDIR)$(SYSCONFDIR)/mods-available/session_store.conf.new'

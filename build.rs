@@ -29,6 +29,7 @@ mod httpd {
         // The library stays mapped over restarts: no late thread exit or cleanup can run into a hole,
         // and statics behave the same whatever a dependency does.
         println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
+        link_tool();
     }
 
     fn query(tool: &str, arguments: &[&str]) -> String {
@@ -37,6 +38,23 @@ mod httpd {
         });
         assert!(output.status.success(), "{tool} {arguments:?} failed");
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// The tool opens APR's databases itself; the module finds APR in httpd.
+    fn link_tool() {
+        let apxs = std::env::var("APXS").unwrap_or_else(|_| "apxs".to_owned());
+        println!("cargo:rustc-link-arg-bin=htsession=-Wl,--as-needed");
+        for config in ["APU_CONFIG", "APR_CONFIG"] {
+            let flags = query(&query(&apxs, &["-q", config]), &["--link-ld"]);
+            for flag in flags.split_whitespace() {
+                println!("cargo:rustc-link-arg-bin=htsession={flag}");
+                // Beside a httpd of its own APR is where the loader does not look by itself.
+                let folder = flag.strip_prefix("-L").filter(|path| !path.starts_with("/usr/lib"));
+                if let Some(folder) = folder {
+                    println!("cargo:rustc-link-arg-bin=htsession=-Wl,-rpath,{folder}");
+                }
+            }
+        }
     }
 
     fn includes() -> Vec<String> {

@@ -19,6 +19,7 @@
 #include "mod_rewrite.h"
 #include "unixd.h"
 #include "apr_buckets.h"
+#include "apr_dbm.h"
 #include "apr_global_mutex.h"
 #include "apr_optional.h"
 #include "apr_portable.h"

@@ -40,6 +40,42 @@ void shim_pass_error(ap_filter_t *f, apr_bucket_brigade *bb, int status)
     APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_eos_create(alloc));
 }
 
+/* Reads the first bucket; one whose length is unknown becomes one of data and
+ * the rest. */
+enum shim_front_kind shim_front(apr_bucket_brigade *bb, const char **data,
+                                apr_size_t *len, apr_status_t *status)
+{
+    apr_bucket *e = APR_BRIGADE_FIRST(bb);
+    *status = APR_SUCCESS;
+    if (e == APR_BRIGADE_SENTINEL(bb)) {
+        return SHIM_FRONT_EMPTY;
+    }
+    if (APR_BUCKET_IS_FLUSH(e)) {
+        return SHIM_FRONT_FLUSH;
+    }
+    if (APR_BUCKET_IS_METADATA(e)) {
+        return SHIM_FRONT_MARK;
+    }
+    *status = apr_bucket_read(e, data, len, APR_BLOCK_READ);
+    return SHIM_FRONT_DATA;
+}
+
+/* Removes the first bytes of the first bucket, or all of it. */
+void shim_drop_front(apr_bucket_brigade *bb, apr_size_t count)
+{
+    apr_bucket *e = APR_BRIGADE_FIRST(bb);
+    if (count < e->length && apr_bucket_split(e, count) != APR_SUCCESS) {
+        return;
+    }
+    apr_bucket_delete(e);
+}
+
+void shim_push_front(apr_bucket_brigade *bb, const char *data, apr_size_t len)
+{
+    APR_BRIGADE_INSERT_HEAD(
+        bb, apr_bucket_heap_create(data, len, NULL, bb->bucket_alloc));
+}
+
 const char *shim_scheme(const request_rec *r)
 {
     return ap_http_scheme(r);

@@ -27,18 +27,37 @@ int shim_is_first_data(const apr_bucket_brigade *bb);
 void shim_pass_error(ap_filter_t *f, apr_bucket_brigade *bb, int status);
 const char *shim_scheme(const request_rec *r);
 
+/* What a brigade begins with. */
+enum shim_front_kind {
+    SHIM_FRONT_EMPTY,
+    SHIM_FRONT_DATA,
+    SHIM_FRONT_FLUSH,
+    SHIM_FRONT_MARK
+};
+enum shim_front_kind shim_front(apr_bucket_brigade *bb, const char **data,
+                                apr_size_t *len, apr_status_t *status);
+void shim_drop_front(apr_bucket_brigade *bb, apr_size_t count);
+void shim_push_front(apr_bucket_brigade *bb, const char *data, apr_size_t len);
+
 /* Entry points: src/module. */
 int mss_pre_config(apr_pool_t *, apr_pool_t *, apr_pool_t *);
 int mss_check_config(apr_pool_t *, apr_pool_t *, apr_pool_t *,
                                server_rec *);
+void mss_test_config(apr_pool_t *, server_rec *);
 int mss_post_config(apr_pool_t *, apr_pool_t *, apr_pool_t *,
                               server_rec *);
 void mss_child_init(apr_pool_t *, server_rec *);
+int mss_create_request(request_rec *);
+int mss_post_read_request(request_rec *);
 void mss_insert_filter(request_rec *);
 int mss_handler(request_rec *);
 int mss_log_transaction(request_rec *);
 int mss_check_authn(request_rec *);
 int mss_expr_lookup(ap_expr_lookup_parms *);
 apr_status_t mss_filter(ap_filter_t *, apr_bucket_brigade *);
+apr_status_t mss_part_filter(ap_filter_t *, apr_bucket_brigade *);
+apr_status_t mss_raw_filter(ap_filter_t *, apr_bucket_brigade *);
+apr_status_t mss_trailers_filter(ap_filter_t *, apr_bucket_brigade *,
+                                 ap_input_mode_t, apr_read_type_e, apr_off_t);
 
 #endif

@@ -3,8 +3,8 @@
 #
 #   deps.sh [build] [test] [bench] [docker]     build if nothing is named
 #
-# Only httpd's program and modules are installed, not the package that runs it as a service: nothing
-# listens anywhere afterwards.
+# Only httpd's program and modules are installed, not the package that runs it as a service, and what
+# comes as a service is neither started nor enabled: nothing listens anywhere afterwards.
 set -euo pipefail
 
 missing=()
@@ -36,12 +36,13 @@ need_for() {
             need libclang-dev 'bindgen reads the headers with it'
             ;;
         test)
-            need_command curl curl 'requests by HTTP/2 and by hand'
-            need_command nghttp nghttp2-client 'slow and stalled HTTP/2 streams'
             need_command memcached memcached 'sessions in an object cache on the network'
             need_command openssl openssl 'makes a certificate for the tests over TLS'
             need_command redis-server redis-server 'the tests start Redis servers of their own'
             need libapache2-mod-php 'real PHP: the example of the README'
+            need php-fpm 'PHP behind FastCGI'
+            need libapache2-mod-wsgi-py3 'Python by WSGI'
+            need_command python3 python3 'an application by CGI and as a server of its own'
             ;;
         bench)
             need_command wrk wrk 'makes the load'
@@ -88,3 +89,10 @@ echo 'deps: the packages above are missing and are installed now'
 apt=(env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l apt-get --yes --quiet=2)
 as_root "${apt[@]}" update
 without_services "${apt[@]}" install --no-install-recommends "${missing[@]}"
+# Nor at the next start of the machine.
+case " ${missing[*]} " in *' php-fpm '*)
+    for unit in /etc/systemd/system/multi-user.target.wants/php*-fpm.service; do
+        [ ! -e "$unit" ] || as_root systemctl --quiet disable "${unit##*/}"
+    done
+    ;;
+esac

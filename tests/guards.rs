@@ -27,6 +27,7 @@ fn calls_go_inward_only() {
         ("src/httpd", HOST_FORBIDS),
         ("src/system", HOST_FORBIDS),
         ("src/system", &["crate::httpd"]),
+        ("src/bin", TOOL_FORBIDS),
     ];
     for (ring, forbidden) in rings {
         for path in rust_files(ring) {
@@ -202,8 +203,8 @@ fn readme_rows(text: &str) -> BTreeMap<String, (String, String)> {
 
 /// What core may not name.
 const CORE_FORBIDS: &[&str] = &["crate::httpd", "crate::module", "crate::system", "libc", "unsafe"];
-/// What the wrappers around httpd and the system may not name: clocks and locks are all they share with
-/// core.
+/// What the wrappers around httpd and the system may not name: clocks, locks and databases of bytes are
+/// all they share with core.
 const HOST_FORBIDS: &[&str] = &[
     "crate::module",
     "core::session",
@@ -215,6 +216,19 @@ const HOST_FORBIDS: &[&str] = &[
     "crate::core::{",
     "crate::core::*",
     "crate::{",
+];
+
+/// What the tool may not name: it starts where no httpd is. APR's DBM is all that it has of httpd's.
+const TOOL_FORBIDS: &[&str] = &[
+    "mod_session_store::module",
+    "mod_session_store::*",
+    "mod_session_store::{",
+    "mod_session_store::httpd;",
+    "mod_session_store::httpd::{",
+    "mod_session_store::httpd::*",
+    "httpd::server",
+    "httpd::request",
+    "httpd::sys",
 ];
 
 /// The forbidden names in a source text, comments left out.

@@ -3,11 +3,14 @@
 mod bad_input;
 mod c_api;
 mod caches;
+mod cleanup;
 mod config;
 mod ends;
 mod examples;
 mod guards;
+mod handlers;
 mod harness;
+mod htsession;
 mod identity;
 mod language;
 mod locking;

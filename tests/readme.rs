@@ -1,7 +1,7 @@
 //! What the README tells a new user to write, written and visited.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::support::{Client, Mpm, Server, apxs};
 
@@ -21,17 +21,6 @@ fn counts_visits(client: &mut Client, path: &str) {
     }
 }
 
-/// The module of PHP, whose file has its version in its name.
-fn php() -> PathBuf {
-    let folder = apxs::query("LIBEXECDIR");
-    let files = fs::read_dir(folder).expect("httpd's modules").flatten();
-    let mut found = files.map(|file| file.path()).filter(|path| {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        name.starts_with("libphp") && name.ends_with(".so")
-    });
-    found.next().expect("mod_php: make deps installs libapache2-mod-php")
-}
-
 #[test]
 fn the_examples_in_lua_and_php_count_visits() {
     let conf = "<Files \"*.php\">\nSetHandler application/x-httpd-php\n</Files>\n\
@@ -39,7 +28,7 @@ fn the_examples_in_lua_and_php_count_visits() {
     let server = Server::builder()
         .mpm(Mpm::Prefork)
         .module("lua")
-        .load("php_module", php())
+        .load("php_module", apxs::php())
         .sessions()
         .conf(conf)
         .document("visits.php", example("<?php"))

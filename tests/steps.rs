@@ -149,7 +149,7 @@ impl Kept {
         wait_for("a connection to another process", Duration::from_secs(20), || {
             let wire = client.connect().expect("connecting");
             let mut kept = Kept { wire, cookie: cookie.clone(), pid: 0 };
-            kept.send("pid", "");
+            kept.send("pid", "").expect("asking");
             let text = kept.answer().expect("an answer").join(" ");
             let pid = text.strip_prefix("pid=SUCCESS ").and_then(|pid| pid.parse().ok());
             kept.pid = pid.unwrap_or_else(|| panic!("{text:?}"));
@@ -157,14 +157,26 @@ impl Kept {
         })
     }
 
-    /// Asks for `ops`.
-    pub fn ask(&mut self, ops: &str) {
-        self.send(ops, &format!("Cookie: {}\r\n", self.cookie));
+    /// One of the session of `client` to any process; an error if none can be had now. Which process it
+    /// is is not asked.
+    pub fn try_new(client: &Client) -> io::Result<Kept> {
+        let cookie = client.jar.header().expect("a session");
+        Ok(Kept { wire: client.connect()?, cookie, pid: 0 })
     }
 
-    fn send(&mut self, ops: &str, cookie: &str) {
+    /// Asks for `ops`.
+    pub fn ask(&mut self, ops: &str) {
+        self.try_ask(ops).expect("asking");
+    }
+
+    /// The same; an error if the connection ended.
+    pub fn try_ask(&mut self, ops: &str) -> io::Result<()> {
+        self.send(ops, &format!("Cookie: {}\r\n", self.cookie))
+    }
+
+    fn send(&mut self, ops: &str, cookie: &str) -> io::Result<()> {
         let request = format!("GET /probe?{ops} HTTP/1.1\r\nHost: localhost\r\n{cookie}\r\n");
-        self.wire.send(request.as_bytes());
+        self.wire.try_send(request.as_bytes())
     }
 
     /// Whether the answer, or an end, comes within `patience`.

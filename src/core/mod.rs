@@ -6,9 +6,12 @@
 #![forbid(unsafe_code)]
 
 pub mod cache;
+pub mod cleanup;
 pub mod clock;
 pub mod config;
 pub mod cookie;
+pub mod database;
+pub mod export;
 pub mod lock;
 pub mod session;
 pub mod store;

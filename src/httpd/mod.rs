@@ -11,6 +11,9 @@
 //!   them holds what belongs to a configuration.
 //! - **Forks.** The parent has no threads; children inherit what it mapped shared.
 
+pub mod apr;
+pub mod brigade;
+pub mod dbm;
 pub mod guard;
 pub mod language;
 pub mod log;
@@ -23,3 +26,4 @@ pub mod socache;
 pub mod status;
 pub mod sys;
 pub mod table;
+pub mod watchdog;

@@ -46,6 +46,19 @@ impl Pool {
         kept
     }
 
+    /// Has `cleanup` called with `data` before anything that hangs on the pool is cleared.
+    ///
+    /// # Safety
+    /// As [`Pool::on_clear`].
+    pub unsafe fn before_clear(
+        self,
+        data: *const c_void,
+        cleanup: unsafe extern "C" fn(*mut c_void) -> sys::apr_status_t,
+    ) {
+        // SAFETY: the pool lives; the caller vouches for the pair.
+        unsafe { sys::apr_pool_pre_cleanup_register(self.0, data, Some(cleanup)) };
+    }
+
     /// Has `cleanup` called with `data` when the pool is cleared.
     ///
     /// # Safety

@@ -88,6 +88,24 @@ impl<'r> Request<'r> {
         unsafe { Table::from_raw(self.record().err_headers_out) }
     }
 
+    /// What came behind the body of the request.
+    pub fn trailers_in(self) -> Table<'r> {
+        // SAFETY: as above.
+        unsafe { Table::from_raw(self.record().trailers_in) }
+    }
+
+    /// What goes behind the body of the answer.
+    pub fn trailers_out(self) -> Table<'r> {
+        // SAFETY: as above.
+        unsafe { Table::from_raw(self.record().trailers_out) }
+    }
+
+    /// What scripts get as their environment, beside what httpd says itself.
+    pub fn environment(self) -> Table<'r> {
+        // SAFETY: as above.
+        unsafe { Table::from_raw(self.record().subprocess_env) }
+    }
+
     /// Notes of this record.
     pub fn notes(self) -> Table<'r> {
         // SAFETY: as above.
@@ -109,6 +127,12 @@ impl<'r> Request<'r> {
     pub fn filename(self) -> Option<&'r [u8]> {
         // SAFETY: a string of a live record.
         unsafe { bytes_of(self.record().filename) }
+    }
+
+    /// The method, as it was sent.
+    pub fn method(self) -> &'r [u8] {
+        // SAFETY: a string of a live record.
+        unsafe { bytes_of(self.record().method) }.unwrap_or_default()
     }
 
     /// The query string.
@@ -184,19 +208,8 @@ impl<'r> Request<'r> {
 
     /// Whether an output filter of this name (lower case) is in the record's chain.
     pub fn has_output_filter(self, name: &CStr) -> bool {
-        let mut filter = self.record().output_filters;
-        while !filter.is_null() {
-            // SAFETY: filters of a live record live, and each has a registration record with a name.
-            let at = unsafe { &*filter };
-            // SAFETY: as above.
-            let registration = unsafe { &*at.frec };
-            // SAFETY: names are C strings.
-            if unsafe { CStr::from_ptr(registration.name) } == name {
-                return true;
-            }
-            filter = at.next;
-        }
-        false
+        // SAFETY: filters of a live record live.
+        unsafe { find_filter(self.record().output_filters, name) }.is_some()
     }
 
     /// Adds an output filter to the record's chain.
@@ -212,9 +225,76 @@ impl<'r> Request<'r> {
         }
     }
 
+    /// Adds an input filter to the record's chain.
+    pub fn add_input_filter(self, name: &CStr) {
+        // SAFETY: a live record and its connection; httpd looks the name up among registered filters.
+        unsafe {
+            sys::ap_add_input_filter(
+                name.as_ptr(),
+                std::ptr::null_mut(),
+                self.raw,
+                self.record().connection,
+            );
+        }
+    }
+
+    /// The version of the protocol it came by, as httpd counts: 1001 is HTTP/1.1.
+    pub fn protocol(self) -> i32 {
+        self.record().proto_num
+    }
+
+    /// The pool of its connection.
+    pub fn connection_pool(self) -> Pool {
+        // SAFETY: the connection of a live record lives.
+        let connection = unsafe { &*self.record().connection };
+        // SAFETY: a connection lives in its pool.
+        unsafe { Pool::from_raw(connection.pool) }
+    }
+
+    /// What a filter of its connection was added with; none if no filter of this name is there.
+    pub fn connection_filter(self, name: &CStr) -> Option<*mut c_void> {
+        // SAFETY: the connection of a live record lives.
+        let connection = unsafe { &*self.record().connection };
+        // SAFETY: filters of a live connection live.
+        unsafe { find_filter(connection.output_filters, name) }.map(|filter| filter.ctx)
+    }
+
+    /// Adds an output filter to its connection, which stays there as long as that does.
+    ///
+    /// # Safety
+    /// `context` is what the filter of this name expects.
+    pub unsafe fn add_connection_filter(self, name: &CStr, context: *mut c_void) {
+        // SAFETY: as in `add_output_filter`; the caller vouches for `context`.
+        unsafe {
+            sys::ap_add_output_filter(name.as_ptr(), context, self.raw, self.record().connection);
+        }
+    }
+
     /// Runs the other handlers.
     pub fn run_handlers(self) -> i32 {
         // SAFETY: called from a handler hook for its own record.
         unsafe { sys::ap_run_handler(self.raw) }
     }
+}
+
+/// The filter of this name (lower case) in a chain.
+///
+/// # Safety
+/// `filter` is null or the head of a chain of httpd's whose filters live for `'f`.
+unsafe fn find_filter<'f>(
+    mut filter: *mut sys::ap_filter_t,
+    name: &CStr,
+) -> Option<&'f sys::ap_filter_t> {
+    while !filter.is_null() {
+        // SAFETY: the caller vouches for the chain, and each filter has a registration record.
+        let at = unsafe { &*filter };
+        // SAFETY: as above.
+        let registration = unsafe { &*at.frec };
+        // SAFETY: names are C strings.
+        if unsafe { CStr::from_ptr(registration.name) } == name {
+            return Some(at);
+        }
+        filter = at.next;
+    }
+    None
 }

@@ -16,6 +16,12 @@ pub fn is_test() -> bool {
     state(sys::AP_SQ_RUN_MODE) == sys::AP_SQ_RM_CONFIG_TEST as i32
 }
 
+/// Whether `-D name` was given.
+pub fn is_defined(name: &CStr) -> bool {
+    // SAFETY: a C string; httpd compares it with those of its command line.
+    unsafe { sys::ap_exists_config_define(name.as_ptr()) != 0 }
+}
+
 /// Whether a warning is to be given in this pass, so that it is given once.
 pub fn is_worth_telling() -> bool {
     is_test() || !is_first_pass()
@@ -46,6 +52,38 @@ fn ask_mpm(query: u32) -> u32 {
     // SAFETY: the MPM writes a number.
     let status = unsafe { sys::ap_mpm_query(query as i32, &mut answer) };
     if status == 0 { u32::try_from(answer).unwrap_or(1).max(1) } else { 1 }
+}
+
+/// Whether this process is about to end.
+pub fn is_stopping() -> bool {
+    let mut state = 0;
+    // SAFETY: the MPM writes a number.
+    let status = unsafe { sys::ap_mpm_query(sys::AP_MPMQ_MPM_STATE as i32, &mut state) };
+    status == 0 && state == sys::AP_MPMQ_STOPPING as i32
+}
+
+/// httpd's main server, for the lines of threads that have no request.
+#[derive(Clone, Copy)]
+pub struct MainServer(*const sys::server_rec);
+
+// SAFETY: a pointer; `MainServer::new` says how long it is good, and what it leads to is only read.
+unsafe impl Send for MainServer {}
+// SAFETY: as above.
+unsafe impl Sync for MainServer {}
+
+impl MainServer {
+    /// The main server of a child, which lives as long as the child does.
+    ///
+    /// # Safety
+    /// `main` is that.
+    pub unsafe fn new(main: *const sys::server_rec) -> MainServer {
+        MainServer(main)
+    }
+
+    /// For the log.
+    pub fn as_ptr(self) -> *const sys::server_rec {
+        self.0
+    }
 }
 
 /// User and group that children run as.

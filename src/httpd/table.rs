@@ -41,10 +41,7 @@ impl<'r> Table<'r> {
     /// Adds a value of a name that is not there yet: names that begin alike are compared one by one
     /// when one is replaced.
     pub fn add_new(self, name: &str, value: &[u8]) {
-        let pool = self.pool();
-        let (name, value) = (pool.bytes(name.as_bytes()), pool.bytes(value));
-        // SAFETY: the table lives, and both strings were copied into its pool.
-        unsafe { sys::apr_table_addn(self.raw, name, value) }
+        self.add_bytes(name.as_bytes(), value);
     }
 
     /// Replaces every value of `name`, without a copy.
@@ -60,11 +57,50 @@ impl<'r> Table<'r> {
         unsafe { sys::apr_table_add(self.raw, name.as_ptr(), value.as_ptr()) }
     }
 
+    /// Adds a value beside those that are there.
+    pub fn add_bytes(self, name: &[u8], value: &[u8]) {
+        let pool = self.pool();
+        let (name, value) = (pool.bytes(name), pool.bytes(value));
+        // SAFETY: the table lives, and both strings were copied into its pool.
+        unsafe { sys::apr_table_addn(self.raw, name, value) }
+    }
+
     /// Removes every value of `name`.
     pub fn unset(self, name: &str) {
         let name = c_string(name);
         // SAFETY: the table lives.
         unsafe { sys::apr_table_unset(self.raw, name.as_ptr()) }
+    }
+
+    /// Removes the entries whose names are picked and gives them, in order. Their strings live as long
+    /// as the table's pool.
+    pub fn take(self, picked: impl Fn(&[u8]) -> bool) -> Vec<(&'r [u8], &'r [u8])> {
+        let (mut taken, mut left) = (Vec::new(), Vec::new());
+        if !self.iter().any(|(name, _)| picked(name)) {
+            return taken;
+        }
+        for entry in self.entries() {
+            // SAFETY: a table's strings live as long as its pool.
+            let name = unsafe { bytes_of(entry.key) };
+            // SAFETY: as above.
+            match name.zip(unsafe { bytes_of(entry.val) }) {
+                Some((name, value)) if picked(name) => taken.push((name, value)),
+                Some(_) => left.push((entry.key, entry.val)),
+                None => {}
+            }
+        }
+        // SAFETY: the table lives. Names are many at times: removing one by one would take long.
+        unsafe { sys::apr_table_clear(self.raw) };
+        for (name, value) in left {
+            // SAFETY: as above; both strings are the table's own.
+            unsafe { sys::apr_table_addn(self.raw, name, value) }
+        }
+        taken
+    }
+
+    /// Whether there is no entry.
+    pub fn is_empty(self) -> bool {
+        self.entries().is_empty()
     }
 
     /// Names and values in order. The table must not change while they are gone through.

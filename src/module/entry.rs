@@ -3,7 +3,8 @@
 use std::ffi::c_int;
 
 use super::filter::Verdict;
-use super::{filter, handler, language, lifecycle, report, tree};
+use super::{backend, cleanup, clients, filter, handler, language, lifecycle, raw, report, tree};
+use crate::httpd::brigade::Brigade;
 use crate::httpd::guard::guarded;
 use crate::httpd::language::Lookup;
 use crate::httpd::log::Level;
@@ -36,6 +37,13 @@ pub unsafe extern "C" fn mss_check_config(
     guarded(|| unsafe { lifecycle::check_config(pool, server) }, || FAILED)
 }
 
+/// For `httpd -t`, after the configuration was found good.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mss_test_config(_: *mut sys::apr_pool_t, server: *mut sys::server_rec) {
+    // SAFETY: as above.
+    guarded(|| unsafe { lifecycle::dump(server) }, || ());
+}
+
 /// In the parent, before it makes children.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mss_post_config(
@@ -55,12 +63,44 @@ pub unsafe extern "C" fn mss_child_init(pool: *mut sys::apr_pool_t, server: *mut
     guarded(|| unsafe { lifecycle::child_init(pool, server) }, || ());
 }
 
+/// When a record has been made.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mss_create_request(record: *mut sys::request_rec) -> c_int {
+    // SAFETY: httpd's record, in the thread that works on it.
+    let Some(request) = (unsafe { Request::from_raw(record) }) else { return OK };
+    guarded(|| clients::created(request), || panicked(request));
+    OK
+}
+
+/// When a request has been read, and when a redirect has taken one over.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mss_post_read_request(record: *mut sys::request_rec) -> c_int {
+    // SAFETY: as above.
+    let Some(request) = (unsafe { Request::from_raw(record) }) else { return sys::DECLINED };
+    guarded(
+        || {
+            clients::arrived(request);
+            sys::DECLINED
+        },
+        || {
+            panicked(request);
+            FAILED
+        },
+    )
+}
+
 /// Before a record's handler is chosen, and before an error page is sent.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mss_insert_filter(record: *mut sys::request_rec) {
     // SAFETY: httpd's record, in the thread that works on it.
     let Some(request) = (unsafe { Request::from_raw(record) }) else { return };
-    guarded(|| filter::insert(request), || panicked(request));
+    guarded(
+        || {
+            clients::expect_trailers(request);
+            filter::insert(request);
+        },
+        || panicked(request),
+    );
 }
 
 /// The first of all handlers.
@@ -135,12 +175,75 @@ unsafe fn run_filter(
     unsafe { sys::ap_pass_brigade(next, brigade) }
 }
 
+/// Output of a subrequest on its way to the request around it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mss_part_filter(
+    this: *mut sys::ap_filter_t,
+    brigade: *mut sys::apr_bucket_brigade,
+) -> sys::apr_status_t {
+    // SAFETY: httpd's filter, which lives as long as its request.
+    let filter = unsafe { &*this };
+    let (record, next) = (filter.r, filter.next);
+    // SAFETY: a live brigade.
+    if unsafe { sys::shim_is_first_data(brigade) } != 0 {
+        // SAFETY: a resource filter's request, in the thread that works on it.
+        if let Some(request) = unsafe { Request::from_raw(record) } {
+            guarded(|| backend::obey_part(request), || panicked(request));
+        }
+        // SAFETY: a filter may take itself out of the chain.
+        unsafe { sys::ap_remove_output_filter(this) };
+    }
+    // SAFETY: the next filter of the chain.
+    unsafe { sys::ap_pass_brigade(next, brigade) }
+}
+
+/// Output on its way to the client, all of its connection.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mss_raw_filter(
+    this: *mut sys::ap_filter_t,
+    brigade: *mut sys::apr_bucket_brigade,
+) -> sys::apr_status_t {
+    // SAFETY: httpd's filter, which lives as long as its connection.
+    let filter = unsafe { &*this };
+    // SAFETY: what `raw::watch` added the filter with; it lives as long as the connection.
+    let watch = unsafe { &*filter.ctx.cast::<raw::Watch>() };
+    // SAFETY: a live brigade.
+    let looked_at = unsafe { Brigade::from_raw(brigade) };
+    match guarded(|| raw::pass(watch, looked_at), || Ok(true)) {
+        // SAFETY: the next filter of the chain.
+        Ok(true) => unsafe { sys::ap_pass_brigade(filter.next, brigade) },
+        Ok(false) => 0,
+        Err(status) => status,
+    }
+}
+
+/// The body of a request on its way in.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mss_trailers_filter(
+    this: *mut sys::ap_filter_t,
+    brigade: *mut sys::apr_bucket_brigade,
+    mode: sys::ap_input_mode_t,
+    block: sys::apr_read_type_e,
+    bytes: sys::apr_off_t,
+) -> sys::apr_status_t {
+    // SAFETY: httpd's filter, which lives as long as its request.
+    let filter = unsafe { &*this };
+    // SAFETY: the next filter of the chain, with what this one was called with.
+    let status = unsafe { sys::ap_get_brigade(filter.next, brigade, mode, block, bytes) };
+    // SAFETY: a resource filter's request, in the thread that works on it.
+    if let Some(request) = unsafe { Request::from_raw(filter.r) } {
+        guarded(|| clients::clean_trailers(request), || ());
+    }
+    status
+}
+
 /// When a request is logged, maybe on another thread: from here on it has no session.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mss_log_transaction(record: *mut sys::request_rec) -> c_int {
     // SAFETY: httpd's record; its handlers have ended.
     if let Some(request) = unsafe { Request::from_raw(record) } {
         guarded(|| tree::close(request), || ());
+        guarded(|| cleanup::after_request(request), || ());
     }
     OK
 }

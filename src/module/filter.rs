@@ -4,12 +4,15 @@ use std::ffi::CStr;
 
 use super::config::place_of;
 use super::handler::{self, Stage};
-use super::{answer, notes, report, tree};
+use super::{answer, backend, notes, raw, report, tree, veil};
 use crate::httpd::guard::trip;
 use crate::httpd::request::Request;
 
 /// The filter's name; httpd keeps names in lower case.
 pub const NAME: &CStr = c"session_store";
+
+/// The filter of a subrequest whose backend may change the session.
+pub const PART: &CStr = c"session_store_part";
 
 /// What becomes of a brigade.
 pub enum Verdict {
@@ -32,7 +35,11 @@ pub fn insert(request: Request<'_>) {
     if !slot.wrapped.get() {
         slot.named.set(request.handler().is_some());
     }
-    if request.main().is_none() && !request.has_output_filter(NAME) {
+    if request.main().is_some() {
+        if place_of(request).engine() && !request.has_output_filter(PART) {
+            request.add_output_filter(PART);
+        }
+    } else if !request.has_output_filter(NAME) {
         request.add_output_filter(NAME);
         slot.filtered.set(true);
     }
@@ -41,6 +48,7 @@ pub fn insert(request: Request<'_>) {
 /// Called with each brigade that holds data, a flush or the end.
 pub fn output(request: Request<'_>) -> Verdict {
     if tree::is_closed(request) {
+        backend::strip(request);
         return Verdict::PassAndLeave;
     }
     trip(request, "filter");
@@ -50,14 +58,19 @@ pub fn output(request: Request<'_>) -> Verdict {
         Err(_) => return Verdict::Pass,
     };
     let running = tree::slot(request).is_some_and(|slot| slot.running.get());
+    veil::lift_headers(request);
     if nothing && !running {
+        backend::strip(request);
         return Verdict::PassAndLeave;
     }
     if head_sent {
+        // Trailers come last.
+        backend::strip(request);
         return if running { later_output(request) } else { Verdict::PassAndLeave };
     }
     match first_output(request, running) {
         Ok(()) => {
+            raw::leave(request, std::ptr::null_mut());
             if let Ok(mut tree) = slot.tree.try_borrow_mut() {
                 answer::finish_head(request, &mut tree);
             }
@@ -67,6 +80,9 @@ pub fn output(request: Request<'_>) -> Verdict {
         Err(failure) => {
             report::failure(request, "committing a session", &failure);
             handler::release(request);
+            if let Some(slot) = tree::slot(request) {
+                slot.replaced.set(true);
+            }
             Verdict::Replace(report::status(&failure))
         }
     }
@@ -75,8 +91,10 @@ pub fn output(request: Request<'_>) -> Verdict {
 /// The head is about to leave: the last chance for cookies.
 fn first_output(request: Request<'_>, running: bool) -> Result<(), tree::Failure> {
     let applied = notes::look_at_all(request)?;
-    handler::commit(request, Stage { status: request.status(), more: running })?;
-    if !running || applied.unlock {
+    let of_backend = backend::obey(request)?.is_some();
+    let more = running && !of_backend;
+    handler::commit(request, Stage { status: request.status(), more })?;
+    if !more || applied.unlock {
         handler::release(request);
     }
     Ok(())

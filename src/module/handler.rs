@@ -5,16 +5,17 @@
 //! away by tunnels and nph scripts, and cleanups run on other threads.
 
 use super::config::place_of;
-use super::language;
-use super::notes;
-use super::report;
+use super::kind::Kind;
 use super::tree::{self, Failure, Slot, Tree};
-use super::{answer, filter, process};
+use super::veil::{self, Shown};
+use super::{answer, backend, filter, language, notes, process, raw, report};
+use crate::core::config::BackendHeaders;
 use crate::core::session::Point;
 use crate::httpd::guard::trip;
 use crate::httpd::request::Request;
 use crate::httpd::sys;
 
+const OK: i32 = sys::OK as i32;
 const DECLINED: i32 = sys::DECLINED;
 /// The first status that is an error of the server.
 const FAILED: i32 = sys::HTTP_INTERNAL_SERVER_ERROR as i32;
@@ -39,55 +40,77 @@ pub fn handle(request: Request<'_>) -> i32 {
         return DECLINED;
     }
     trip(request, "handler");
-    if let Err(failure) = before(request, slot, engine) {
-        return refuse(request, &failure, "before the handler");
-    }
+    let kind = match before(request, slot, engine) {
+        Ok(kind) => kind,
+        Err(failure) => return refuse(request, &failure, "before the handler"),
+    };
     slot.running.set(true);
+    let watched = if engine { raw::watch(request, kind) } else { None };
     let result = request.run_handlers();
+    if let Some(watched) = watched {
+        raw::leave(request, watched);
+    }
     slot.running.set(false);
+    veil::lift(request);
     match after(request, slot, result) {
+        // Its handler tells of an error that it could not send: another one was.
+        Ok(()) if slot.replaced.get() => OK,
         Ok(()) => result,
         Err(failure) => refuse_late(request, &failure, result),
     }
 }
 
-fn before(request: Request<'_>, slot: &Slot, engine: bool) -> Result<(), Failure> {
+fn before(request: Request<'_>, slot: &Slot, engine: bool) -> Result<Kind, Failure> {
     if request.main().is_some() || request.prev().is_some() {
         enter_inner(request)?;
     }
-    if is_passive(request, slot) {
-        return let_go(request);
-    }
-    if is_alone(request) {
+    let kind = Kind::of(request, slot.named.get());
+    let place = place_of(request);
+    let answers = kind.is_backend() && place.backend_headers() != BackendHeaders::Off;
+    let touched = kind == Kind::Inside || (engine && (answers || veil::shows(place, kind)));
+    if touched && is_alone(request) {
         // Nobody of ours sees the answer's head; it may have left.
         mark_head_sent(request);
-        answer::keep_private(request.answering(), place_of(request));
+        answer::keep_private(request.answering(), place);
     }
-    if engine && place_of(request).notes() {
-        notes::offer(request, slot)?;
-        if slot.authenticated.get() {
-            language::confirm(request)?;
-        }
+    match kind {
+        Kind::Inside if engine && place.notes() => notes::offer(request, slot)?,
+        Kind::Inside => {}
+        _ if engine && answers => backend::await_head(request, slot)?,
+        _ => return let_go(request, slot, kind, engine).map(|()| kind),
+    }
+    if engine && slot.authenticated.get() && (answers || place.notes()) {
+        language::confirm(request)?;
+    }
+    if engine {
+        veil::draw(request, slot, kind, &veil::look(request, kind)?);
+    }
+    Ok(kind)
+}
+
+/// A handler that cannot change a session may take as long as its client or backend likes: it gets a
+/// snapshot, what was changed before it is committed, and others may have the session. A subrequest's
+/// session is its request's to commit.
+fn let_go(request: Request<'_>, slot: &Slot, kind: Kind, engine: bool) -> Result<(), Failure> {
+    let shown = if engine { veil::look(request, kind)? } else { Shown::default() };
+    if request.main().is_none() {
+        commit_before(request, kind)?;
+    }
+    if engine {
+        veil::draw(request, slot, kind, &shown);
     }
     Ok(())
 }
 
-/// A handler that cannot change a session may take as long as its client or backend likes: what was
-/// changed before it is committed, and others may have the session. A subrequest's session is its
-/// request's to commit.
-fn let_go(request: Request<'_>) -> Result<(), Failure> {
-    if request.main().is_some() {
-        return Ok(());
-    }
-    let nph = is_nph(request);
-    if nph {
+fn commit_before(request: Request<'_>, kind: Kind) -> Result<(), Failure> {
+    if kind == Kind::Nph {
         mark_head_sent(request);
     }
     let committed = commit(request, Stage { status: request.status(), more: false });
     release(request);
     match committed {
         // No answer of ours could tell of it.
-        Err(failure) if nph => {
+        Err(failure) if kind == Kind::Nph => {
             report::failure(request, "committing a session", &failure);
             Ok(())
         }
@@ -99,6 +122,13 @@ fn let_go(request: Request<'_>) -> Result<(), Failure> {
 /// it is also committed and the session let go, so that the target finds it as everybody else would.
 fn enter_inner(request: Request<'_>) -> Result<(), Failure> {
     notes::look_at_all(request)?;
+    if let Some(before) = request.prev() {
+        // Its answer is not sent; the head of it counts.
+        match before.main() {
+            Some(_) => backend::obey_part(before),
+            None => drop(backend::obey(before)?),
+        }
+    }
     if request.prev().is_some() && request.main().is_none() {
         commit(request, Stage { status: request.status(), more: true })?;
         release(request);
@@ -114,8 +144,11 @@ fn after(request: Request<'_>, slot: &Slot, result: i32) -> Result<(), Failure> 
     let looked = notes::end(request);
     if request.main().is_some() && !is_alone(request) {
         // A subrequest: folded in, committed with the request it belongs to.
+        backend::obey_part(request);
         return looked.map(drop);
     }
+    // What its filter has not seen the head of.
+    let looked = backend::obey(request).and(looked);
     if slot.filtered.get() && !request.has_output_filter(filter::NAME) && !head_passed(request) {
         // An nph script or a tunnel threw the filters away: it writes its own head.
         mark_head_sent(request);
@@ -183,7 +216,7 @@ fn in_tree<T>(
     if tree.is_empty() {
         return None;
     }
-    let services = process::get()?.services().ok()?;
+    let services = process::get()?.services();
     Some(body(&mut tree, &services))
 }
 
@@ -222,22 +255,4 @@ fn refuse_late(request: Request<'_>, failure: &Failure, result: i32) -> i32 {
         return result;
     }
     if result >= FAILED { result } else { i32::from(report::status(failure)) }
-}
-
-/// Handlers that cannot reach notes: httpd's own for files, which serves whatever no handler was named
-/// for, proxies, CGI.
-fn is_passive(request: Request<'_>, slot: &Slot) -> bool {
-    match request.handler() {
-        None => true,
-        Some(_) if !slot.named.get() => true,
-        Some(b"default-handler" | b"cgi-script" | b"fcgid-script") => true,
-        Some(name) => name.starts_with(b"proxy"),
-    }
-}
-
-/// A script that writes its own head: mod_cgi knows them by the beginning of their file's name.
-fn is_nph(request: Request<'_>) -> bool {
-    let file = request.filename().unwrap_or_default();
-    let base = file.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
-    request.handler() == Some(b"cgi-script") && base.starts_with(b"nph-")
 }

@@ -3,20 +3,26 @@
 
 mod answer;
 pub mod api;
+mod backend;
+mod cleanup;
+mod clients;
 mod commands;
 mod config;
 mod entry;
 mod filter;
 mod handler;
+mod kind;
 mod language;
 mod lifecycle;
 mod notes;
 mod process;
+mod raw;
 mod report;
 mod stores;
 #[cfg(debug_assertions)]
 mod suite;
 mod tree;
+mod veil;
 
 use std::ffi::c_int;
 use std::ptr::null_mut;

@@ -4,18 +4,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 
-use once_cell::sync::OnceCell;
-
-use crate::core::clock::SystemClock;
+use crate::core::cleanup::{self, Shared};
+use crate::core::clock::{Clock, SystemClock};
 use crate::core::lock::host::{Owner, Owners, Parking, Words};
 use crate::core::lock::table::Table;
 use crate::core::lock::{MutexError, SlotMutexes};
 use crate::core::session::Services;
 use crate::core::session::id::SystemRandom;
 use crate::core::session::wire::Secrets;
-use crate::core::store::{Store, StoreError};
+use crate::core::store::{Bounded, Store, StoreError};
 use crate::httpd::mutex::MutexPool;
-use crate::module::stores::{Child, Prepared};
+use crate::httpd::server::MainServer;
+use crate::module::cleanup::Aside;
+use crate::module::stores::{Child, Late, Prepared};
 use crate::system::process as system;
 use crate::system::shared::{self, SharedWords};
 
@@ -25,6 +26,11 @@ const MUTEX_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The lease table of a child.
 pub type LeaseTable = Table<LeaseMemory, Processes, SystemClock, Arc<PoolMutexes>>;
+
+/// The cleanup of a child.
+pub type Cleaner = cleanup::Cleaner<LeaseMemory, Processes, SystemClock>;
+/// A round that a child is to do.
+pub type Turn<'c> = cleanup::Turn<'c, LeaseMemory, Processes, SystemClock>;
 
 /// The pool of mutexes as the core sees it: one for each slot, the last one for the free list.
 pub struct PoolMutexes(pub MutexPool);
@@ -47,7 +53,7 @@ impl SlotMutexes for PoolMutexes {
     }
 }
 
-/// The words of the lease table.
+/// Words that all processes of the server share.
 #[derive(Clone, Copy)]
 pub struct LeaseMemory(pub SharedWords);
 
@@ -64,6 +70,14 @@ impl Words for LeaseMemory {
         if let Some(word) = self.0.words().get(index) {
             word.fetch_add(value, Ordering::Relaxed);
         }
+    }
+}
+
+impl Shared for LeaseMemory {
+    fn exchange(&self, index: usize, old: u64, new: u64) -> bool {
+        self.0.words().get(index).is_some_and(|word| {
+            word.compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        })
     }
 }
 
@@ -111,12 +125,15 @@ impl Owners for Processes {
 
 /// A child process.
 pub struct Process {
-    /// Opened at the first use that succeeds: a directory that was out of reach when the child started
-    /// may come back.
-    store: OnceCell<Box<dyn Store>>,
-    prepared: &'static dyn Prepared,
-    child: Child,
+    store: Late,
     leases: LeaseTable,
+    /// Removes expired records.
+    pub cleaner: Cleaner,
+    /// What requests need to start rounds; none where others do.
+    pub aside: Option<Aside>,
+    grace: Duration,
+    /// For lines in the log that no request is the reason of.
+    pub main: MainServer,
     /// What signs ids.
     pub secrets: Secrets,
     /// How many requests the server works on at a time.
@@ -133,16 +150,53 @@ pub fn get() -> Option<&'static Process> {
     unsafe { CURRENT.load(Ordering::Acquire).as_ref() }
 }
 
+/// What a process is made of.
+pub struct Parts {
+    /// The store as the parent has prepared it.
+    pub prepared: &'static dyn Prepared,
+    /// What the store needs of the child.
+    pub child: Child,
+    /// Who has which session.
+    pub leases: LeaseTable,
+    /// Removes expired records.
+    pub cleaner: Cleaner,
+    /// Requests see to the cleanup, for there is no mod_watchdog.
+    pub by_requests: bool,
+    /// `SessionMaxSessions`.
+    pub max_sessions: Option<u32>,
+    /// httpd's main server.
+    pub main: MainServer,
+    /// What signs ids.
+    pub secrets: Secrets,
+    /// How many requests the server works on at a time.
+    pub workers: u32,
+    /// A place of the server writes without a lease.
+    pub shared_writes: bool,
+}
+
 impl Process {
     /// A process with its parts.
-    pub fn new(
-        (prepared, child): (&'static dyn Prepared, Child),
-        leases: LeaseTable,
-        secrets: Secrets,
-        (workers, shared_writes): (u32, bool),
-    ) -> Process {
-        let store = OnceCell::new();
-        Process { store, prepared, child, leases, secrets, workers, shared_writes }
+    pub fn new(parts: Parts) -> Process {
+        let (prepared, child, most) = (parts.prepared, parts.child, parts.max_sessions);
+        let (grace, board) = (child.grace, parts.cleaner.board);
+        let open = move || -> Result<Box<dyn Store>, StoreError> {
+            let store = prepared.open(&child)?;
+            Ok(match most {
+                Some(most) => Box::new(Bounded::new(store, most.into(), board)),
+                None => store,
+            })
+        };
+        Process {
+            store: Late::new(Box::new(open)),
+            grace,
+            leases: parts.leases,
+            cleaner: parts.cleaner,
+            aside: parts.by_requests.then(Aside::default),
+            main: parts.main,
+            secrets: parts.secrets,
+            workers: parts.workers,
+            shared_writes: parts.shared_writes,
+        }
     }
 
     /// Makes this the process of all requests. It lives as long as the child: a child serves one
@@ -152,18 +206,36 @@ impl Process {
     }
 
     /// What sessions need.
-    pub fn services(&self) -> Result<Services<'_>, StoreError> {
-        Ok(Services {
-            store: &**self.store.get_or_try_init(|| self.prepared.open(&self.child))?,
+    pub fn services(&self) -> Services<'_> {
+        Services {
+            store: &self.store,
             leases: &self.leases,
             clock: &SystemClock,
             random: &SystemRandom,
             secrets: &self.secrets,
-        })
+        }
+    }
+
+    /// The store itself.
+    ///
+    /// # Errors
+    /// It cannot be opened now.
+    pub fn store(&self) -> Result<&dyn Store, StoreError> {
+        self.store.open()
+    }
+
+    /// How long cleanup leaves a record after its end.
+    pub fn grace(&self) -> Duration {
+        self.grace
+    }
+
+    /// Whether it is time for a line that says that the store is full.
+    pub fn may_tell_full(&self) -> bool {
+        self.cleaner.board.may_tell(SystemClock.monotonic())
     }
 
     /// Whether the store is open.
     pub fn is_ready(&self) -> bool {
-        self.store.get().is_some()
+        self.store.is_open()
     }
 }

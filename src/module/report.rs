@@ -1,5 +1,6 @@
 //! What goes into the error log, and what status an error is. No id, key or value does.
 
+use super::process::{self, Process};
 use super::tree::Failure;
 use crate::core::session::{Notice, Session, SessionError};
 use crate::core::store::StoreError;
@@ -67,6 +68,13 @@ pub fn failure(request: Request<'_>, doing: &str, failure: &Failure) {
             Level::Notice,
             "the session that let the user in has ended or is another user's now".to_owned(),
         ),
+        Failure::Session(cause @ SessionError::Full(_)) => {
+            if !process::get().is_some_and(Process::may_tell_full) {
+                return;
+            }
+            let text = format!("{cause}; the next line about this in a minute at the earliest");
+            (Level::Error, text)
+        }
         Failure::NoProcess => {
             (Level::Error, "the module could not be set up in this child".to_owned())
         }
@@ -78,6 +86,7 @@ pub fn failure(request: Request<'_>, doing: &str, failure: &Failure) {
                  regenerate, unlock"
             ),
         ),
+        Failure::Backend(cause) => (Level::Error, format!("{cause}; none of them was obeyed")),
         Failure::Session(cause) => (level_of(cause), cause.to_string()),
     };
     line(request, level, &format!("{doing}: {text}"));
@@ -101,6 +110,7 @@ pub fn status(failure: &Failure) -> u16 {
         Failure::Session(SessionError::Lease(_) | SessionError::Store(_)) => unavailable,
         Failure::NoProcess => unavailable,
         Failure::UserChanged => sys::HTTP_FORBIDDEN as u16,
+        Failure::Backend(_) => sys::HTTP_BAD_GATEWAY as u16,
         _ => internal,
     }
 }

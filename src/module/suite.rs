@@ -62,8 +62,8 @@ pub fn answer(request: Request<'_>) -> Option<i32> {
 }
 
 fn run(part: Part) -> Result<(), String> {
-    let services = process::get().ok_or("there is no process")?.services();
-    let store = services.map_err(|cause| cause.to_string())?.store;
+    let store = process::get().ok_or("there is no process")?.store();
+    let store = store.map_err(|cause| cause.to_string())?;
     clear(store)?;
     let outcome = catch_unwind(AssertUnwindSafe(|| part(store))).map_err(|panic| text_of(&*panic));
     clear(store)?;

@@ -5,11 +5,14 @@ use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::sync::Arc;
 
+use super::backend::Awaited;
 use super::config::{place_of, server_config};
 use super::module_record;
 use super::process::{self, Process};
+use super::veil::{self, Veil};
 use crate::core::config::{Place, Sources};
 use crate::core::cookie::values_of;
+use crate::core::export::orders::TooMany;
 use crate::core::session::candidates::{Candidates, Source};
 use crate::core::session::notes::Offer;
 use crate::core::session::rules::{Rules, Surroundings};
@@ -34,6 +37,8 @@ pub enum Failure {
     UserChanged,
     /// This many notes say what no session can do.
     Notes(usize),
+    /// A backend orders more than any should.
+    Backend(TooMany),
     /// The session says no.
     Session(SessionError),
 }
@@ -57,6 +62,8 @@ pub struct Slot {
     pub filtered: Cell<bool>,
     /// `AuthType Session` has let the record's user in.
     pub authenticated: Cell<bool>,
+    /// An error took the place of its answer and has been sent.
+    pub replaced: Cell<bool>,
     /// The request is over, or a fault ended its sessions.
     pub closed: Cell<bool>,
     /// A caller has opened the session for reading and not yet for writing: with a tree's first record.
@@ -65,6 +72,10 @@ pub struct Slot {
     pub offer: RefCell<Option<Offer>>,
     /// The table of notes as it was when nothing in it differed from the offer.
     pub offered_as: Cell<Option<Mark>>,
+    /// What its handler sees in place of what the client sent.
+    pub veil: RefCell<Veil>,
+    /// Its handler is a backend that may change the session by the head of its answer.
+    pub awaited: Cell<Option<Awaited>>,
     /// The sessions of the tree: with its first record only.
     pub tree: RefCell<Tree>,
 }
@@ -206,7 +217,7 @@ impl Tree {
         if self.is_empty() {
             return;
         }
-        if let Some(Ok(services)) = process::get().map(Process::services) {
+        if let Some(services) = process::get().map(Process::services) {
             self.sessions().for_each(|session| session.release(&services));
         }
     }
@@ -249,6 +260,7 @@ impl Tree {
                 shared_writes: process.shared_writes,
                 // Two leases in one tree could wait for each other.
                 may_lease: self.sessions.is_empty(),
+                grace: process.grace(),
             },
         );
         let candidates = candidates(request, place, process);
@@ -269,8 +281,10 @@ fn scope_of(request: Request<'_>, place: &Place) -> Arc<str> {
 fn candidates(request: Request<'_>, place: &Place, process: &Process) -> Candidates {
     let (mut candidates, sources) = (Candidates::default(), place.id_sources());
     let (secrets, headers) = (&process.secrets, request.headers_in());
+    let hidden = veil::hidden_cookies(request);
+    let cookies = hidden.as_deref().or_else(|| headers.get(c"Cookie"));
     // httpd joins repeated headers, so that there is one of each name.
-    if let Some(header) = headers.get(c"Cookie").filter(|_| sources.cookie) {
+    if let Some(header) = cookies.filter(|_| sources.cookie) {
         for value in values_of(header, place.id_name()) {
             candidates.add(secrets, Source::Cookie, value);
         }
@@ -293,14 +307,21 @@ fn candidates(request: Request<'_>, place: &Place, process: &Process) -> Candida
 /// Whether a handler can be told that there is no session without opening anything: the client brought
 /// no id, and nothing in the tree has asked for a session before. The answer depends on that then.
 pub fn offer_nothing(request: Request<'_>) -> Result<bool, Failure> {
+    let nothing = brought_nothing(request)?;
+    if nothing && let Some(slot) = slot(request.anchor()) {
+        slot.tree.try_borrow_mut().map_err(|_| Failure::Phase)?.told_nothing = true;
+    }
+    Ok(nothing)
+}
+
+/// Whether the client brought no id, and nothing in the tree has asked for a session before.
+pub fn brought_nothing(request: Request<'_>) -> Result<bool, Failure> {
     let process = process::get().ok_or(Failure::NoProcess)?;
     let slot = slot_or_make(request.anchor()).ok_or(Failure::Phase)?;
-    let mut tree = slot.tree.try_borrow_mut().map_err(|_| Failure::Phase)?;
+    let tree = slot.tree.try_borrow().map_err(|_| Failure::Phase)?;
     let place = place_of(request);
     let brought = || candidates(request, place, process);
-    let nothing = tree.is_empty() && !place.id_sources().beside_cookie() && brought().is_nothing();
-    tree.told_nothing |= nothing;
-    Ok(nothing)
+    Ok(tree.is_empty() && !place.id_sources().beside_cookie() && brought().is_nothing())
 }
 
 /// Runs `body` with the session of the request's place.
@@ -317,7 +338,7 @@ pub fn with<T>(
         return Err(Failure::Phase);
     }
     let mut tree = slot.tree.try_borrow_mut().map_err(|_| Failure::Phase)?;
-    let services = process.services()?;
+    let services = process.services();
     let session = tree.session(request, process).ok_or(Failure::Phase)?;
     let outcome = body(session, &services).map_err(Failure::Session);
     super::report::notices(request, session);

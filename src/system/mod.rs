@@ -2,7 +2,9 @@
 //! and nothing of httpd: the command line tool uses it too.
 
 pub mod library;
+pub mod lmdb;
 pub mod mapping;
 pub mod process;
 pub mod shared;
 pub mod thread;
+pub mod user;

@@ -1,58 +1,48 @@
-//! Threads of our own in processes of others.
+//! Threads of our own, beside those of the server.
 
 use std::io;
-use std::mem::MaybeUninit;
-use std::thread;
+use std::thread::{Builder, JoinHandle};
 
-/// Starts a thread on which no signal is handled: those of a process are meant for the threads of its
-/// program, whose handlers may end it.
-///
-/// # Errors
-/// The system has no thread to give.
-pub fn spawn(name: &str, body: Box<dyn FnOnce() + Send>) -> io::Result<()> {
-    let before = block_all()?;
-    let spawned = thread::Builder::new().name(name.to_owned()).spawn(body);
-    // SAFETY: the mask that the call below filled; a thread inherits its maker's, so that the new one
-    // keeps all blocked.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut()) };
-    spawned.map(drop)
+/// Starts a thread that no signal is delivered to: their handlers belong to the server's own threads.
+pub fn start(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    let before = block_all();
+    let started = Builder::new().name(name.to_owned()).spawn(body);
+    // SAFETY: the mask this thread had; the new one keeps the one it was started with.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut()) };
+    started
 }
 
-/// Blocks every signal on this thread and returns what was blocked before.
-fn block_all() -> io::Result<libc::sigset_t> {
-    let mut all = MaybeUninit::uninit();
-    // SAFETY: fills the set it is given.
-    unsafe { libc::sigfillset(all.as_mut_ptr()) };
-    let mut before = MaybeUninit::uninit();
-    // SAFETY: the first set was filled above, the second one is written.
-    let status =
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) };
-    if status != 0 {
-        return Err(io::Error::from_raw_os_error(status));
-    }
-    // SAFETY: the call succeeded and wrote it.
-    Ok(unsafe { before.assume_init() })
+/// Blocks every signal in this thread, and returns what was blocked before.
+fn block_all() -> libc::sigset_t {
+    // SAFETY: a set of signals is plain data.
+    let mut all: libc::sigset_t = unsafe { std::mem::zeroed() };
+    let mut before = all;
+    // SAFETY: fills the set.
+    unsafe { libc::sigfillset(&raw mut all) };
+    // SAFETY: reads one set and writes the other.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before) };
+    before
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn blocks_sigterm() -> bool {
-        let mut now = MaybeUninit::uninit();
-        // SAFETY: without a new set only the present one is written.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, std::ptr::null(), now.as_mut_ptr()) };
-        // SAFETY: the call above wrote it.
-        let now = unsafe { now.assume_init() };
-        // SAFETY: a set that was written.
-        unsafe { libc::sigismember(&now, libc::SIGTERM) == 1 }
+    fn is_blocked(signal: i32) -> bool {
+        // SAFETY: as in `block_all`.
+        let mut now: libc::sigset_t = unsafe { std::mem::zeroed() };
+        // SAFETY: reads the mask of this thread.
+        unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &raw mut now) };
+        // SAFETY: a set that was filled.
+        unsafe { libc::sigismember(&raw const now, signal) == 1 }
     }
 
     #[test]
-    fn the_new_thread_blocks_signals_and_its_maker_does_not() {
-        let (tell, told) = std::sync::mpsc::channel();
-        spawn("test", Box::new(move || tell.send(blocks_sigterm()).unwrap())).unwrap();
-        assert!(told.recv().unwrap());
-        assert!(!blocks_sigterm());
+    fn signals_stay_with_the_thread_that_starts_another() {
+        let (told, hear) = std::sync::mpsc::channel();
+        let thread = start("test", move || told.send(is_blocked(libc::SIGTERM)).unwrap()).unwrap();
+        assert!(hear.recv().unwrap());
+        thread.join().unwrap();
+        assert!(!is_blocked(libc::SIGTERM));
     }
 }

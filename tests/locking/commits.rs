@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::mpm_tests;
 use crate::steps::{Kept, Signals, count, run, sessions, visitor};
 use crate::support::probed::record_files;
-use crate::support::{Client, Mpm, Server, kill, parallel};
+use crate::support::{Client, Mpm, Server, Store, kill, on, parallel};
 
 /// Longest time until others go on.
 const SOON: Duration = Duration::from_secs(2);
@@ -44,6 +44,11 @@ fn long() -> String {
 mpm_tests!(a_child_killed_in_a_commit_holds_up_nobody_and_leaves_a_whole_version);
 
 pub fn a_child_killed_in_a_commit_holds_up_nobody_and_leaves_a_whole_version(mpm: Mpm) {
+    // What is stopped are the system calls of this store.
+    on(Store::File, || killed_in_commits(mpm));
+}
+
+fn killed_in_commits(mpm: Mpm) {
     let builder = sessions().mpm(mpm).threads(8).ready_for(8).start_servers(4).preload("stop");
     let server = builder.locks(1).conf("SessionLockWaiters 16 100%").start();
     // httpd finds it odd that one child after the other is killed.

@@ -1,5 +1,6 @@
 //! How long requests wait, how many of them may, and how long one may let them.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -104,9 +105,16 @@ pub fn of_sixty_requests_sixteen_wait_and_the_others_get_503_at_once(mpm: Mpm) {
     let mut client = visitor(&server);
     let holder = signals.hold(&mut client, "incr:n", "held", "end");
     let tab = client.clone();
+    let answered = AtomicUsize::new(0);
     let answers = thread::scope(|scope| {
-        let tabs = scope.spawn(|| parallel(60, |_| tab.clone().send(&ask("incr:n"))));
-        wait_value("refusals", PATIENCE, || server.answered(503), |count| *count == 44);
+        let tabs = scope.spawn(|| {
+            parallel(60, |_| {
+                let response = tab.clone().send(&ask("incr:n"));
+                answered.fetch_add(1, Ordering::Relaxed);
+                response
+            })
+        });
+        wait_value("refusals", PATIENCE, || answered.load(Ordering::Relaxed), |count| *count == 44);
         assert!(!tabs.is_finished(), "nobody waited");
         signals.raise("end");
         tabs.join().expect("the tabs")

@@ -1,49 +1,48 @@
 //! The cases of locking on every MPM with every mutex mechanism of the platform that is allowed. Their
 //! tests stand in the files named here, where they run with the default one.
 
-use super::{commits, deaths, increments, limits, mechanisms, modes, nested, others};
+use super::{commits, deaths, http2, increments, limits, mechanisms, modes, nested, others};
 use crate::ends::streams;
 use crate::restart;
 use crate::steps::sessions;
-use crate::support::{MECHANISMS, Mpm, with_mechanism};
+use crate::support::{MECHANISMS, Mpm, parallel, with_mechanism};
 
-/// Makes of each case a test for each mechanism, which runs on one MPM after the other.
+/// All MPMs at a time: most of what is tested here is waiting.
+fn on_each(mpms: &[Mpm], mechanism: &'static str, test: fn(Mpm)) {
+    parallel(mpms.len(), |index| with_mechanism(mechanism, || test(mpms[index])));
+}
+
+/// Makes of each case a test for each mechanism.
 macro_rules! table {
     ($mpms:expr; $($case:ident: $test:path;)+) => {$(
         mod $case {
             use super::*;
 
-            fn on_each_mpm(mechanism: &'static str) {
-                for mpm in $mpms {
-                    with_mechanism(mechanism, || $test(mpm));
-                }
-            }
-
             #[test]
             fn pthread() {
-                on_each_mpm("pthread");
+                on_each($mpms, "pthread", $test);
             }
 
             #[test]
             fn sysvsem() {
                 let _semaphores = mechanisms::with_semaphores();
-                on_each_mpm("sysvsem");
+                on_each($mpms, "sysvsem", $test);
             }
 
             #[test]
             fn fcntl() {
-                on_each_mpm("fcntl");
+                on_each($mpms, "fcntl", $test);
             }
 
             #[test]
             fn flock() {
-                on_each_mpm("flock");
+                on_each($mpms, "flock", $test);
             }
         }
     )+};
 }
 
-table! { Mpm::ALL;
+table! { &Mpm::ALL;
     same_session_in_parallel: increments::thirty_increments_at_once_lose_none_by_notes_and_by_functions;
     strangers_on_one_slot: increments::sixteen_sessions_share_one_mutex_and_are_held_side_by_side;
     nested_use: nested::handlers_redirects_includes_and_error_pages_share_what_their_request_holds;
@@ -64,6 +63,19 @@ table! { Mpm::ALL;
     slow_upload_that_nobody_reads: streams::a_slow_upload_that_nobody_reads_keeps_no_session;
     unlocked_early: others::a_script_that_unlocks_while_it_streams_lets_others_in;
     restarts_under_load: restart::a_session_is_counted_exactly_across_graceful_restarts_under_load;
+}
+
+// Prefork runs one stream of a process at a time, and mod_http2 warns of it.
+table! { &[Mpm::Worker, Mpm::Event];
+    http2_same_session_in_parallel: http2::thirty_streams_that_increment_lose_none;
+    http2_strangers: http2::streams_that_wait_for_their_session_do_not_stall_a_stranger;
+    http2_strangers_on_one_slot: http2::streams_of_sixteen_sessions_share_one_mutex_and_are_held_side_by_side;
+    http2_holder_killed: http2::a_session_of_a_killed_child_is_the_next_streams_within_two_seconds;
+    http2_sixty_waiters: http2::streams_beyond_the_waiters_get_503_at_once_and_the_others_are_served;
+    http2_holder_past_its_deadline: http2::a_session_held_too_long_by_a_stream_is_taken_over_and_the_late_one_merges;
+    http2_stalled: http2::a_stalled_stream_holds_no_session_once_its_handler_ended;
+    http2_unlocked_early: http2::a_stalled_stream_holds_no_session_once_it_unlocked;
+    http2_restarts_under_load: http2::streams_lose_no_update_across_graceful_restarts;
 }
 
 #[test]

@@ -32,6 +32,16 @@ pub fn module(name: &str) -> Option<PathBuf> {
     None
 }
 
+/// The module of PHP, whose file has its version in its name.
+pub fn php() -> PathBuf {
+    let files = fs::read_dir(query("LIBEXECDIR")).expect("httpd's modules").flatten();
+    let mut found = files.map(|file| file.path()).filter(|path| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with("libphp") && name.ends_with(".so")
+    });
+    found.next().expect("mod_php: make deps installs libapache2-mod-php")
+}
+
 /// The module built from `tests/support/probe/NAME.c`, once per run; `c_shim` is on its include
 /// path.
 pub fn probe(name: &str) -> PathBuf {
@@ -54,7 +64,8 @@ fn text_of(file: &Path) -> String {
     fs::read_to_string(file).unwrap_or_else(|why| panic!("{}: {why}", file.display()))
 }
 
-/// The module built from `text`. apxs compiles beside the source; the lock keeps a second run out.
+/// The module built from `text`, now or by an earlier run: another one may have it loaded. apxs compiles
+/// beside the source; the lock keeps a second run out.
 pub fn source(name: &str, text: &str) -> PathBuf {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("probe").join(name);
@@ -62,6 +73,14 @@ pub fn source(name: &str, text: &str) -> PathBuf {
     let lock = File::create(folder.join("lock")).expect("opening the lock of a probe");
     flock(&lock, FlockOperation::LockExclusive).expect("locking the folder of a probe");
 
+    let headers = ["mod_session_store.h", "session_store_provider.h"];
+    let headers = headers.map(|file| text_of(&project.join("c_shim").join(file))).concat();
+    let ingredients = [apxs(), headers, text.to_owned()].concat();
+    let (module, made_of) =
+        (folder.join(".libs").join(format!("{name}.so")), folder.join("made_of"));
+    if module.exists() && fs::read_to_string(&made_of).is_ok_and(|known| known == ingredients) {
+        return module;
+    }
     fs::write(folder.join(format!("{name}.c")), text).expect("writing the source of a probe");
     let output = Command::new(apxs())
         .args(["-c", "-Wc,-Wall", "-Wc,-Werror", "-I"])
@@ -76,7 +95,8 @@ pub fn source(name: &str, text: &str) -> PathBuf {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
-    folder.join(".libs").join(format!("{name}.so"))
+    fs::write(made_of, ingredients).expect("noting what a probe was made of");
+    module
 }
 
 fn ask(name: &str) -> String {

@@ -3,11 +3,13 @@
 use std::fmt::{self, Display, Formatter};
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use super::apxs;
 use super::builder::Builder;
 use super::client::{Client, Response};
 use super::server::Server;
+use super::stores::Store;
 
 /// The name of the cookie.
 pub const COOKIE: &str = "session_store";
@@ -48,13 +50,28 @@ pub fn quoted(list: &str) -> String {
     list.chars().map(escape).collect()
 }
 
-/// The records in the data folder: sessions, and the ways from old ids to them.
+/// The records in the store: sessions, and the ways from old ids to them.
 #[track_caller]
 pub fn records(server: &Server) -> usize {
-    record_files(server).len()
+    match Store::current() {
+        Store::File => record_files(server).len(),
+        store => listed(server, store),
+    }
 }
 
-/// Their files.
+/// What htsession lists, whatever it is.
+#[track_caller]
+fn listed(server: &Server, store: Store) -> usize {
+    let mut tool = Command::new(env!("CARGO_BIN_EXE_htsession"));
+    tool.args(store.tool(server)).args(["list", "--all"]);
+    let output = tool.output().expect("running htsession");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "htsession: {said}");
+    // One line for each record, below a line of titles if there is one.
+    String::from_utf8_lossy(&output.stdout).lines().count().saturating_sub(1)
+}
+
+/// The files of the records in the data folder.
 #[track_caller]
 pub fn record_files(server: &Server) -> Vec<PathBuf> {
     let folders = fs::read_dir(server.data_dir()).expect("reading the data folder").flatten();

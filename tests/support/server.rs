@@ -205,15 +205,6 @@ impl Server {
         self.error_log().lines().filter(|line| line.contains(part)).count()
     }
 
-    /// How many requests were answered with `status` since it was started or reloaded.
-    pub fn answered(&self, status: u16) -> usize {
-        let generation = self.generation.load(Ordering::Relaxed).saturating_sub(1);
-        let log = self.httpd.read(&format!("logs/access-{generation}.log"));
-        let status = status.to_string();
-        let log = String::from_utf8_lossy(&log);
-        log.lines().filter(|line| line.split(' ').nth(1) == Some(status.as_str())).count()
-    }
-
     /// Waits for a line of the error log that has `part` in it.
     #[track_caller]
     pub fn wait_for_log(&self, part: &str) -> String {

@@ -6,10 +6,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::redis::Redis;
 
+use super::server::Server;
+
 /// A store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Store {
     File,
+    Dbm,
     Memory,
     Redis,
 }
@@ -22,8 +25,12 @@ thread_local! {
 }
 
 impl Store {
-    const ALL: [(&str, Store); 3] =
-        [("file", Store::File), ("memory", Store::Memory), ("redis", Store::Redis)];
+    const ALL: [(&str, Store); 4] = [
+        ("file", Store::File),
+        ("dbm", Store::Dbm),
+        ("memory", Store::Memory),
+        ("redis", Store::Redis),
+    ];
 
     /// The one that this thread's test chose, or the run's; files if neither did.
     pub fn current() -> Store {
@@ -36,10 +43,27 @@ impl Store {
         })
     }
 
+    /// How htsession is told of it.
+    pub fn tool(self, server: &Server) -> [String; 2] {
+        match self {
+            Store::File => ["--store".into(), format!("file:{}", server.data_dir().display())],
+            Store::Dbm => {
+                let file = server.data_dir().join("sessions.mdb");
+                ["--store".into(), format!("dbm:{}", file.display())]
+            }
+            Store::Memory => [
+                "--store=memory:8M".into(),
+                format!("--data-dir={}", server.root().join("run").display()),
+            ],
+            Store::Redis => ["--store".into(), redis_of_this_test()],
+        }
+    }
+
     /// What the configuration says.
     pub fn line(self) -> String {
         match self {
             Store::File => "SessionDataDir \"${DATA}\"\n".to_owned(),
+            Store::Dbm => "SessionDataDir \"${DATA}\"\nSessionStore dbm\n".to_owned(),
             Store::Memory => "SessionStore memory:8M\n".to_owned(),
             Store::Redis => format!("SessionStore {}\n", redis_of_this_test()),
         }

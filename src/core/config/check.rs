@@ -5,12 +5,12 @@
 
 use std::fmt;
 
+use super::dbm::DbmType;
 use super::kinds::{MaxAge, SameSite, Secure};
 use super::place::Place;
 use super::server::{SecretSource, Server};
 use super::stores::StoreChoice;
-use super::values::{show_duration, show_size};
-use crate::core::store::memory::{Layout, SHARDS};
+use super::values::show_duration;
 
 /// Something an administrator should know; the server starts all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +41,13 @@ const FOREIGN_COOKIES: [&str; 8] = [
 pub fn check_server(server: &Server) -> Result<Vec<Warning>, String> {
     server.directory()?;
     server.memory_size()?;
+    if server.cleanup_interval().is_some_and(|interval| server.cleanup_limit() > interval) {
+        return Err(
+            "SessionCleanupTimeLimit is longer than SessionCleanupInterval: rounds of the \
+                    cleanup would never end"
+                .to_owned(),
+        );
+    }
     let inline = |secret: &SecretSource| matches!(secret, SecretSource::Inline(_));
     let mut warnings = Vec::new();
     if server.secrets().iter().any(inline) {
@@ -50,6 +57,7 @@ pub fn check_server(server: &Server) -> Result<Vec<Warning>, String> {
                 .to_owned(),
         ));
     }
+    warnings.extend(check_dbm(server)?);
     if matches!(server.store(), StoreChoice::Redis(address) if address.shows_password()) {
         warnings.push(Warning(
             "SessionStore has a password in the configuration itself, where it shows up in dumps and \
@@ -58,6 +66,22 @@ pub fn check_server(server: &Server) -> Result<Vec<Warning>, String> {
         ));
     }
     Ok(warnings)
+}
+
+fn check_dbm(server: &Server) -> Result<Option<Warning>, String> {
+    let kind = server.dbm_type();
+    let StoreChoice::Dbm(file) = server.store() else { return Ok(None) };
+    if kind == DbmType::Lmdb {
+        return Ok(None);
+    }
+    if file.map.is_some() {
+        return Err("SessionStore dbm:FILE?map=SIZE bounds SessionDBMType lmdb only".to_owned());
+    }
+    Ok(Some(Warning(format!(
+        "SessionDBMType {}: a process that is killed while it writes can damage the whole file; \
+         lmdb survives that",
+        kind.word()
+    ))))
 }
 
 /// Judges the settings of a server or virtual host.
@@ -101,7 +125,6 @@ fn check_merged(place: &Place, own: &Place, server: &Server) -> Result<Vec<Warni
     }
     warnings.extend(session_life(place));
     warnings.extend(shared_scope(place, server));
-    warnings.extend(session_in_memory(place, server)?);
     Ok(warnings)
 }
 
@@ -195,21 +218,6 @@ fn shared_scope(place: &Place, server: &Server) -> Option<Warning> {
     })
 }
 
-/// A shard of the memory has to hold two versions of a session.
-fn session_in_memory(place: &Place, server: &Server) -> Result<Option<Warning>, String> {
-    let bytes = server.memory_size()?;
-    let layout = Layout::new(bytes, SHARDS).filter(|_| server.is_in_memory());
-    let most = layout.map_or(usize::MAX, |layout| layout.record_max());
-    Ok((place.max_size() > most).then(|| {
-        Warning(format!(
-            "SessionMaxSize {} is more than the {most} bytes that one session may have within \
-             SessionMemorySize {}",
-            show_size(place.max_size() as u64),
-            show_size(bytes)
-        ))
-    }))
-}
-
 /// SessionIdDomain is missing here on purpose: the scope is taken from it without a cookie too.
 fn unused(own: &Place) -> Option<Warning> {
     let settings = [
@@ -273,6 +281,15 @@ mod tests {
         let both = server(&["SessionStore file:/a", "SessionDataDir /b"]);
         assert!(check_server(&both).is_err());
         assert!(check(&place(&[]), &both).is_err());
+    }
+
+    #[test]
+    fn a_round_of_the_cleanup_ends_before_the_next_one() {
+        let server = |lines: &[&str]| check_server(&server(lines)).map(drop);
+        let limit = "SessionCleanupTimeLimit 30s";
+        assert!(server(&[limit, "SessionCleanupInterval 10s"]).is_err());
+        assert_eq!(server(&[limit, "SessionCleanupInterval 30s"]), Ok(()));
+        assert_eq!(server(&[limit, "SessionCleanupInterval 0"]), Ok(()));
     }
 
     #[test]
@@ -358,18 +375,22 @@ mod tests {
     }
 
     #[test]
-    fn memory_needs_no_directory_and_room_for_one_session() {
-        let said = |lines: &[&str], settings: &[&str]| {
-            let lines: Vec<&str> = ["SessionEngine on"].iter().chain(lines).copied().collect();
-            let warnings = check(&place(&lines), &server(settings)).unwrap();
-            warnings.iter().map(Warning::to_string).collect::<String>()
-        };
-        assert_eq!(said(&[], &["SessionStore memory"]), "");
-        assert!(said(&[], &["SessionStore memory:1M"]).contains("SessionMaxSize 64K is more than"));
-        assert_eq!(said(&[], &["SessionStore file:/a", "SessionMemorySize 1M"]), "");
-        let much = said(&["SessionMaxSize 16M"], &["SessionStore memory"]);
-        assert!(much.contains("SessionMemorySize 64M"), "{much}");
-        assert_eq!(said(&["SessionMaxSize 16M"], &["SessionStore memory:2G"]), "");
+    fn kinds_of_databases_are_judged_with_their_store() {
+        let verdict = |lines: &[&str]| check_server(&server(lines));
+        assert_eq!(verdict(&["SessionStore dbm"]), Ok(vec![]));
+        assert_eq!(verdict(&["SessionStore dbm:/a/b?map=8G", "SessionDBMType lmdb"]), Ok(vec![]));
+        let said = |lines: &[&str]| verdict(lines).unwrap()[0].to_string();
+        assert_eq!(verdict(&["SessionDBMType DB"]), Ok(vec![]));
+        assert!(said(&["SessionStore dbm", "SessionDBMType DB"]).contains("killed"));
+        assert!(verdict(&["SessionStore dbm:/a/b?map=8G", "SessionDBMType DB"]).is_err());
+        assert!(verdict(&["SessionStore dbm:/a/b", "SessionDataDir /b"]).is_err());
+        assert!(verdict(&["SessionStore dbm:/a/b", "SessionDataDir /a"]).is_ok());
+    }
+
+    #[test]
+    fn memory_needs_no_directory_and_one_size() {
+        let on = place(&["SessionEngine on"]);
+        assert_eq!(check(&on, &server(&["SessionStore memory"])), Ok(vec![]));
         let both = server(&["SessionStore memory:2M", "SessionMemorySize 3M"]);
         assert!(check_server(&both).unwrap_err().contains("SessionMemorySize"));
     }

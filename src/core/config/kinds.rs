@@ -125,6 +125,52 @@ impl StoreFailure {
     ];
 }
 
+/// Which keys are exported (`SessionExport`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keys {
+    /// None, and no facts either.
+    None,
+    /// These.
+    Listed(Arc<[Arc<str>]>),
+    /// Every one.
+    All,
+}
+
+impl Keys {
+    /// Whether nothing is exported.
+    pub fn is_none(&self) -> bool {
+        *self == Keys::None
+    }
+
+    /// Whether this key is exported; case makes no difference.
+    pub fn has(&self, key: &str) -> bool {
+        match self {
+            Keys::None => false,
+            Keys::Listed(keys) => keys.iter().any(|listed| listed.eq_ignore_ascii_case(key)),
+            Keys::All => true,
+        }
+    }
+}
+
+/// Which response headers of a backend change its session (`SessionBackendHeaders`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackendHeaders {
+    /// None.
+    Off,
+    /// Those about values.
+    Values,
+    /// Also those about the user and the session as a whole.
+    All,
+}
+
+impl BackendHeaders {
+    pub(super) const WORDS: &[(&str, BackendHeaders)] = &[
+        ("off", BackendHeaders::Off),
+        ("values", BackendHeaders::Values),
+        ("all", BackendHeaders::All),
+    ];
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

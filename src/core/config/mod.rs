@@ -5,7 +5,9 @@
 //! host, directory) or the [`Server`]; nothing here reads a file, opens a store or asks the system.
 
 mod check;
+mod dbm;
 mod directives;
+mod dump;
 mod identity;
 mod kinds;
 mod place;
@@ -17,10 +19,14 @@ pub(crate) mod testing;
 mod values;
 
 pub use self::check::{Warning, check, check_section, check_server};
+pub use self::dbm::{DbmFile, DbmType};
 pub use self::directives::{Args, DIRECTIVES, Directive, Origin, Target, find};
-pub use self::identity::reserved_header;
-pub use self::kinds::{LockWaiters, Locking, MaxAge, SameSite, Secure, Sources, StoreFailure};
+pub use self::dump::{DUMP_DEFINE, Dump, DumpError};
+pub use self::kinds::{
+    BackendHeaders, Keys, LockWaiters, Locking, MaxAge, SameSite, Secure, Sources, StoreFailure,
+};
 pub use self::place::Place;
 pub use self::redis::RedisAddress;
-pub use self::server::{SecretSource, Server};
+pub use self::server::{CLEANUP_GRACE, SecretSource, Server};
 pub use self::stores::StoreChoice;
+pub use self::values::duration as read_duration;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::kinds::{LockWaiters, Locking, MaxAge, SameSite, Secure, Sources, StoreFailure};
+use super::kinds::{
+    BackendHeaders, Keys, LockWaiters, Locking, MaxAge, SameSite, Secure, Sources, StoreFailure,
+};
 use crate::core::lock::Wait;
 
 /// What was set in a place. Nothing set is not the same as the default: an outer place may have set it.
@@ -30,6 +32,7 @@ pub struct Place {
     pub(super) id_partitioned: Option<bool>,
     pub(super) id_max_age: Option<MaxAge>,
     pub(super) id_refresh: Option<bool>,
+    pub(super) id_hide: Option<bool>,
     pub(super) scope: Option<Arc<str>>,
     pub(super) regenerate_grace: Option<Duration>,
     pub(super) invalidate_corrupt: Option<bool>,
@@ -38,6 +41,9 @@ pub struct Place {
     pub(super) max_keys: Option<usize>,
     pub(super) store_failure: Option<StoreFailure>,
     pub(super) notes: Option<bool>,
+    pub(super) export_env: Option<Keys>,
+    pub(super) export_headers: Option<Keys>,
+    pub(super) backend_headers: Option<BackendHeaders>,
     pub(super) cache_control: Option<bool>,
 }
 
@@ -65,6 +71,7 @@ impl Place {
             id_partitioned: over.id_partitioned.or(base.id_partitioned),
             id_max_age: over.id_max_age.or(base.id_max_age),
             id_refresh: over.id_refresh.or(base.id_refresh),
+            id_hide: over.id_hide.or(base.id_hide),
             scope: either(&over.scope, &base.scope),
             regenerate_grace: over.regenerate_grace.or(base.regenerate_grace),
             invalidate_corrupt: over.invalidate_corrupt.or(base.invalidate_corrupt),
@@ -73,6 +80,9 @@ impl Place {
             max_keys: over.max_keys.or(base.max_keys),
             store_failure: over.store_failure.or(base.store_failure),
             notes: over.notes.or(base.notes),
+            export_env: either(&over.export_env, &base.export_env),
+            export_headers: either(&over.export_headers, &base.export_headers),
+            backend_headers: over.backend_headers.or(base.backend_headers),
             cache_control: over.cache_control.or(base.cache_control),
         }
     }
@@ -180,6 +190,11 @@ impl Place {
         self.id_refresh.unwrap_or(false)
     }
 
+    /// Whether CGI scripts and proxied applications are not shown the cookie.
+    pub fn id_hide(&self) -> bool {
+        self.id_hide.unwrap_or(true)
+    }
+
     /// The scope: as set, else the cookie's domain, else the server's name as it was configured (not
     /// as it was found out) in lower case, else empty.
     pub fn scope(&self, server_name: Option<&Arc<str>>) -> Arc<str> {
@@ -226,6 +241,21 @@ impl Place {
     /// Whether there is the notes interface.
     pub fn notes(&self) -> bool {
         self.notes.unwrap_or(true)
+    }
+
+    /// What handlers find in their environment.
+    pub fn export_env(&self) -> &Keys {
+        self.export_env.as_ref().unwrap_or(&Keys::None)
+    }
+
+    /// What proxied applications find in their request's headers.
+    pub fn export_headers(&self) -> &Keys {
+        self.export_headers.as_ref().unwrap_or(&Keys::None)
+    }
+
+    /// Which response headers of a backend change its session.
+    pub fn backend_headers(&self) -> BackendHeaders {
+        self.backend_headers.unwrap_or(BackendHeaders::Off)
     }
 
     /// Whether caches are kept from answers that depend on a session.

@@ -3,8 +3,13 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::dbm::DbmType;
 use super::stores::{MEMORY_DEFAULT, StoreChoice};
+
+/// `SessionCleanupGrace` by default.
+pub const CLEANUP_GRACE: Duration = Duration::from_secs(240);
 
 /// Where a secret comes from (`SessionSecret`). Reading a file or running a command is not done here.
 #[derive(Clone, PartialEq, Eq)]
@@ -33,10 +38,15 @@ impl fmt::Debug for SecretSource {
 pub struct Server {
     pub(super) store: Option<StoreChoice>,
     pub(super) data_dir: Option<Arc<str>>,
+    pub(super) dbm_type: Option<DbmType>,
     pub(super) memory_size: Option<u64>,
     pub(super) locks: Option<u32>,
     pub(super) secrets: Option<Arc<[SecretSource]>>,
     pub(super) sync: Option<bool>,
+    pub(super) max_sessions: Option<u32>,
+    pub(super) cleanup_interval: Option<Duration>,
+    pub(super) cleanup_limit: Option<Duration>,
+    pub(super) cleanup_grace: Option<Duration>,
 }
 
 impl Server {
@@ -51,8 +61,12 @@ impl Server {
     /// # Errors
     /// Both are given and differ; a whole sentence.
     pub fn directory(&self) -> Result<Option<Arc<str>>, String> {
-        let StoreChoice::File { dir } = self.store() else { return Ok(self.data_dir.clone()) };
-        match (dir, self.data_dir.clone()) {
+        let named = match self.store() {
+            StoreChoice::File { dir } => dir,
+            StoreChoice::Dbm(file) => file.directory(),
+            _ => None,
+        };
+        match (named, self.data_dir.clone()) {
             (Some(dir), Some(data)) if Path::new(&*dir) != Path::new(&*data) => Err(
                 "SessionDataDir and the directory of SessionStore differ: give one of them, or \
                      the same path in both"
@@ -64,7 +78,18 @@ impl Server {
 
     /// Whether the store cannot do without a directory.
     pub fn needs_directory(&self) -> bool {
-        matches!(self.store(), StoreChoice::File { .. } | StoreChoice::Dbm { file: None })
+        matches!(self.store(), StoreChoice::File { .. } | StoreChoice::Dbm(_))
+    }
+
+    /// What kind of database the store in one has.
+    pub fn dbm_type(&self) -> DbmType {
+        self.dbm_type.unwrap_or(DbmType::Lmdb)
+    }
+
+    /// The name of the database in its directory; none if the store is no database.
+    pub fn dbm_name(&self) -> Option<String> {
+        let StoreChoice::Dbm(file) = self.store() else { return None };
+        Some(file.name().unwrap_or(self.dbm_type().file_name()).to_owned())
     }
 
     /// Bytes of the store in memory: `SessionMemorySize` or the size named with the store. Both may be
@@ -86,11 +111,6 @@ impl Server {
         }
     }
 
-    /// Whether sessions are kept in memory.
-    pub fn is_in_memory(&self) -> bool {
-        matches!(self.store(), StoreChoice::Memory { .. })
-    }
-
     /// How many mutexes the pool has.
     pub fn locks(&self) -> u32 {
         self.locks.unwrap_or(256)
@@ -104,6 +124,27 @@ impl Server {
     /// Whether data and directory are synced before the answer.
     pub fn sync(&self) -> bool {
         self.sync.unwrap_or(false)
+    }
+
+    /// Most sessions; none: there is no limit.
+    pub fn max_sessions(&self) -> Option<u32> {
+        self.max_sessions.filter(|most| *most > 0)
+    }
+
+    /// From one round of the cleanup to the next; none: there are no rounds.
+    pub fn cleanup_interval(&self) -> Option<Duration> {
+        let interval = self.cleanup_interval.unwrap_or(Duration::from_secs(60));
+        (!interval.is_zero()).then_some(interval)
+    }
+
+    /// Longest time of a round of the cleanup.
+    pub fn cleanup_limit(&self) -> Duration {
+        self.cleanup_limit.unwrap_or(Duration::from_secs(2))
+    }
+
+    /// How long after its end a session's record stays.
+    pub fn cleanup_grace(&self) -> Duration {
+        self.cleanup_grace.unwrap_or(CLEANUP_GRACE)
     }
 }
 

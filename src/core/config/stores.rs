@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::dbm::DbmFile;
 use super::redis::RedisAddress;
 use super::values::{path, plain, size};
 
@@ -26,10 +27,7 @@ pub enum StoreChoice {
         dir: Option<Arc<str>>,
     },
     /// One database file.
-    Dbm {
-        /// The file, if it is named with the store.
-        file: Option<Arc<str>>,
-    },
+    Dbm(DbmFile),
     /// Memory that the server's processes share.
     Memory {
         /// Its bytes, if they are named with the store.
@@ -65,7 +63,7 @@ impl StoreChoice {
         };
         match kind.to_ascii_lowercase().as_str() {
             "file" => Ok(StoreChoice::File { dir: argument.map(path).transpose()? }),
-            "dbm" => Ok(StoreChoice::Dbm { file: argument.map(path).transpose()? }),
+            "dbm" => argument.map_or(Ok(DbmFile::default()), DbmFile::parse).map(StoreChoice::Dbm),
             "memory" => {
                 let bytes = argument.map(|text| size(text, MEMORY_MIN, MEMORY_MAX)).transpose()?;
                 Ok(StoreChoice::Memory { size: bytes })
@@ -103,7 +101,7 @@ impl fmt::Debug for StoreChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StoreChoice::File { dir } => write!(f, "File({dir:?})"),
-            StoreChoice::Dbm { file } => write!(f, "Dbm({file:?})"),
+            StoreChoice::Dbm(file) => write!(f, "Dbm({file:?})"),
             StoreChoice::Memory { size } => write!(f, "Memory({size:?})"),
             StoreChoice::Redis(address) => write!(f, "Redis({address:?})"),
             StoreChoice::Socache { name, .. } => write!(f, "Socache({name}, …)"),
@@ -121,7 +119,9 @@ mod tests {
         let parse = |text| StoreChoice::parse(text).unwrap();
         assert_eq!(parse("file"), StoreChoice::File { dir: None });
         assert_eq!(parse("FILE:/a"), StoreChoice::File { dir: Some("/a".into()) });
-        assert_eq!(parse("dbm:/a/b.mdb"), StoreChoice::Dbm { file: Some("/a/b.mdb".into()) });
+        assert_eq!(parse("dbm"), StoreChoice::Dbm(DbmFile::default()));
+        let file = DbmFile { file: Some("/a/b.mdb".into()), map: None };
+        assert_eq!(parse("dbm:/a/b.mdb"), StoreChoice::Dbm(file));
         assert_eq!(parse("memory:32M"), StoreChoice::Memory { size: Some(32 << 20) });
         let argument = Some(Arc::from("one:11211,two:11211"));
         let socache = StoreChoice::Socache { name: "memcache".into(), argument };
@@ -139,9 +139,9 @@ mod tests {
 
     #[test]
     fn what_names_no_store_is_refused() {
-        for text in
-            ["", ":", "file:", "memory:1", "memory:x", "socache", "socache:", "a/b", "a b:c"]
-        {
+        for text in [
+            "", ":", "file:", "dbm:", "memory:1", "memory:x", "socache", "socache:", "a/b", "a b:c",
+        ] {
             assert!(StoreChoice::parse(text).is_err(), "{text}");
         }
     }

@@ -82,8 +82,7 @@ pub fn show_duration(time: Duration) -> String {
     show(time.as_secs(), &[(DAY, "d"), (HOUR, "h"), (MINUTE, "m")], "s")
 }
 
-/// A size as [`size`] reads it.
-pub fn show_size(bytes: u64) -> String {
+fn show_size(bytes: u64) -> String {
     show(bytes, &[(1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K")], " bytes")
 }
 

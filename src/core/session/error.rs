@@ -16,6 +16,10 @@ pub enum SessionError {
     Random(io::Error),
     /// A limit of the place, or of the store: the text names the directive, or says so.
     Limit(&'static str),
+    /// The store is full; the text names the directive that bounds it.
+    Full(&'static str),
+    /// The session is larger than the store can hold; the number is the most bytes of its record.
+    StoreLimit(usize),
     /// Writes are refused here (`SessionLocking read`, or opened for reading).
     ReadOnly,
     /// What was asked for would need a cookie, and the head of the answer has been sent.
@@ -51,6 +55,13 @@ impl fmt::Display for SessionError {
             SessionError::Store(cause) => cause.fmt(f),
             SessionError::Random(cause) => write!(f, "asking for randomness: {cause}"),
             SessionError::Limit(directive) => write!(f, "the session would exceed {directive}"),
+            SessionError::Full(directive) => write!(f, "the store is full: {directive}"),
+            SessionError::StoreLimit(most) => {
+                write!(
+                    f,
+                    "the session is larger than its store can hold: {most} bytes as it is stored"
+                )
+            }
             SessionError::ReadOnly => f.write_str("the session was opened for reading only"),
             SessionError::HeadSent => {
                 f.write_str("the head of the answer was sent before the session asked for a cookie")
@@ -88,8 +99,8 @@ impl From<LeaseError> for SessionError {
 impl From<StoreError> for SessionError {
     fn from(cause: StoreError) -> SessionError {
         match cause {
-            StoreError::TooLarge(_) => SessionError::Limit("what the store can hold"),
-            StoreError::Full(what) => SessionError::Limit(what),
+            StoreError::TooLarge(most) => SessionError::StoreLimit(most),
+            StoreError::Full(what) => SessionError::Full(what),
             StoreError::Lease(cause) => SessionError::Lease(cause),
             cause => SessionError::Store(cause),
         }

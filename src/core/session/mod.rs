@@ -12,6 +12,7 @@ mod error;
 mod hold;
 pub mod id;
 mod leave;
+mod left;
 mod merge;
 pub mod notes;
 mod open;

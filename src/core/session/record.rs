@@ -1,8 +1,9 @@
 //! What a store keeps of a session.
 
-use serde::{Deserialize, Serialize};
-
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::values::Values;
 use crate::core::clock::Time;
@@ -53,6 +54,13 @@ pub struct Record {
     pub tokens: Vec<[u8; TOKEN_BYTES]>,
     /// Keys and values.
     pub values: Values,
+}
+
+/// What [`Record::scope`] is for the scope of this name.
+pub fn scope_mark(name: &str) -> [u8; 8] {
+    let mut mark = [0; 8];
+    mark.copy_from_slice(&Sha256::digest(name.as_bytes())[..8]);
+    mark
 }
 
 impl Record {

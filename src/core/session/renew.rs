@@ -4,14 +4,12 @@ use std::sync::Arc;
 
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-
 use super::candidates::{Reason, Source};
 use super::commit::Cookie;
 use super::error::SessionError;
 use super::id::SessionId;
 use super::leave::{Left, Move};
-use super::record::Record;
+use super::record::{Record, scope_mark};
 use super::state::{Base, Holding, Notice, Services, Session};
 use crate::core::config::Locking;
 use crate::core::lock::Wait;
@@ -67,9 +65,8 @@ impl Session {
 
     fn prepare(&mut self, services: &Services<'_>) -> Result<(), SessionError> {
         let now = services.clock.now();
-        let scope = Sha256::digest(self.rules.scope.as_bytes());
         self.view.incarnation = random_u64(services)?;
-        self.view.scope.copy_from_slice(&scope[..8]);
+        self.view.scope = scope_mark(&self.rules.scope);
         self.view.client = Arc::clone(&self.client);
         self.view.created = now;
         self.rules.visit(&mut self.view, now, now);

@@ -9,10 +9,6 @@ use crate::core::config::{Locking, MaxAge, Place, Secure, StoreFailure};
 use crate::core::cookie::SetCookie;
 use crate::core::lock::Wait;
 
-/// How long after its deadline a session that a request has in hand may still be written: half of
-/// the time that cleanup leaves it after its deadline.
-const LATE_WRITE: Duration = Duration::from_secs(120);
-
 /// What a place cannot know: the request, the server, the tree around it.
 #[derive(Debug, Clone)]
 pub struct Surroundings {
@@ -27,6 +23,8 @@ pub struct Surroundings {
     pub shared_writes: bool,
     /// No other session of the request tree holds a lease.
     pub may_lease: bool,
+    /// How long cleanup leaves a record after its deadline (`SessionCleanupGrace`).
+    pub grace: Duration,
 }
 
 /// What the rules of a session need to know of the place where it is opened.
@@ -43,6 +41,7 @@ pub struct Rules {
     /// The scope.
     pub scope: Arc<str>,
     secure: bool,
+    late_write: Duration,
 }
 
 impl Rules {
@@ -57,6 +56,7 @@ impl Rules {
             wait: place.wait(around.workers),
             shared_writes: around.shared_writes,
             scope: around.scope,
+            late_write: around.grace / 2,
             secure: match place.id_secure() {
                 Secure::Auto => around.https,
                 Secure::On => true,
@@ -77,9 +77,10 @@ impl Rules {
         idle || self.place.max_lifetime().is_some_and(|most| now > created.after(most))
     }
 
-    /// Whether a session with this deadline, held by a request since before, may still be written.
+    /// Whether a session with this deadline, held by a request since before, may still be written:
+    /// for half of the time that cleanup leaves it.
     pub fn writable(&self, deadline: Time, now: Time) -> bool {
-        now <= deadline.after(LATE_WRITE)
+        now <= deadline.after(self.late_write)
     }
 
     /// Whether a visit at `now` is to be recorded, the last recorded one being `accessed`.

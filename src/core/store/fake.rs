@@ -38,6 +38,7 @@ struct State {
     corrupt: HashSet<StoreKey>,
     calls: Vec<(Verb, StoreKey)>,
     failing: u32,
+    uncounted: bool,
 }
 
 /// Keeps records in memory, writes down what it is asked, and fails when told to.
@@ -50,6 +51,11 @@ impl FakeStore {
     /// Makes the next `calls` calls fail with [`StoreError::Io`]; nothing is changed by them.
     pub fn fail_next(&self, calls: u32) {
         self.state().failing = calls;
+    }
+
+    /// From now on it does not say how many records it has.
+    pub fn forget_count(&self) {
+        self.state().uncounted = true;
     }
 
     /// Makes what lies under the key unreadable.
@@ -101,15 +107,19 @@ impl FakeStore {
     fn call(&self, verb: Verb, key: &StoreKey) -> Result<MutexGuard<'_, State>, StoreError> {
         let mut state = self.state();
         state.calls.push((verb, *key));
-        if state.failing == 0 {
-            return Ok(state);
-        }
-        state.failing -= 1;
-        Err(StoreError::Io { doing: "failing on purpose", cause: io::Error::other("told to") })
+        state.fail().map(|()| state)
     }
 }
 
 impl State {
+    fn fail(&mut self) -> Result<(), StoreError> {
+        if self.failing == 0 {
+            return Ok(());
+        }
+        self.failing -= 1;
+        Err(StoreError::Io { doing: "failing on purpose", cause: io::Error::other("told to") })
+    }
+
     fn current(&mut self, key: &StoreKey, incarnation: u64) -> Result<&mut Record, StoreError> {
         if self.corrupt.contains(key) {
             return Err(StoreError::Corrupt);
@@ -229,6 +239,7 @@ impl Store for FakeStore {
         from: &Position,
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<Purged, StoreError> {
+        self.state().fail()?;
         let mut purged = Purged { next: Some(from.clone()), ..Purged::default() };
         for key in self.keys_after(from) {
             if !go_on() {
@@ -254,7 +265,9 @@ impl Store for FakeStore {
     }
 
     fn stats(&self) -> Result<Stats, StoreError> {
-        Ok(Stats { records: Some(self.len() as u64), ..Stats::default() })
+        let state = self.state();
+        let records = (!state.uncounted).then_some(state.records.len() as u64);
+        Ok(Stats { records, ..Stats::default() })
     }
 }
 

@@ -40,7 +40,8 @@ impl From<StoreKey> for Position {
 pub struct Entry {
     /// The key.
     pub key: StoreKey,
-    /// The record, or why it cannot be read: [`StoreError::Corrupt`] or [`StoreError::Newer`].
+    /// The record, or why it cannot be read: [`StoreError::Corrupt`], [`StoreError::Newer`], or what the
+    /// system says of this one.
     pub record: Result<Record, StoreError>,
     /// Bytes it takes in the store.
     pub bytes: u64,
@@ -80,6 +81,8 @@ pub struct Purged {
     pub removed: u64,
     /// Unreadable ones that were moved aside or removed.
     pub corrupt: u64,
+    /// Ones that could not be looked at or removed; the walk went on behind them.
+    pub failed: u64,
     /// Where to go on; none if every record has been looked at.
     pub next: Option<Position>,
 }

@@ -3,10 +3,12 @@
 //! Create and update are different verbs, and an update names the record's incarnation: it can
 //! neither bring back what was deleted nor hit what took its place.
 
+mod bounded;
 mod checksum;
 mod claims;
 #[cfg(any(test, all(debug_assertions, feature = "httpd")))]
 pub(crate) mod conformance;
+pub mod dbm;
 pub mod dir;
 pub mod external;
 #[cfg(test)]
@@ -21,6 +23,7 @@ pub mod redis;
 use std::any::Any;
 use std::{fmt, io};
 
+pub use self::bounded::{Bounded, Population};
 pub use self::claims::{Claim, Claimed, Claims};
 pub use self::key::StoreKey;
 pub use self::listing::{Entry, Position, Purged, Stale, Stats};

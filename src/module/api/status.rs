@@ -68,19 +68,23 @@ pub fn call(
 pub fn code(request: Request<'_>, failure: &Failure) -> apr_status_t {
     let cause = match failure {
         Failure::Off => return CODES.not_implemented,
-        Failure::Phase | Failure::Notes(_) => return CODES.invalid,
         Failure::UserChanged => return CODES.not_found,
+        Failure::Phase | Failure::Notes(_) | Failure::Backend(_) => return CODES.invalid,
         Failure::NoProcess => return CODES.general,
         Failure::Session(cause) => cause,
     };
     match cause {
         SessionError::Lease(_) => CODES.time_up,
+        SessionError::Full(_) => {
+            report::failure(request, "a session function", failure);
+            CODES.space
+        }
         SessionError::Store(_) | SessionError::Random(_) => {
             report::failure(request, "a session function", failure);
             CODES.general
         }
         SessionError::Absent => CODES.general,
-        SessionError::Limit(_) => CODES.space,
+        SessionError::Limit(_) | SessionError::StoreLimit(_) => CODES.space,
         SessionError::ReadOnly => CODES.access,
         SessionError::HeadSent
         | SessionError::ThroughAlias

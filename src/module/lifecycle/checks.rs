@@ -1,6 +1,6 @@
 //! The configuration judged as a whole: what one directive alone cannot know.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::all_servers;
@@ -155,16 +155,19 @@ unsafe fn is_on(server: *mut sys::server_rec) -> bool {
     unsafe { any_place(server, Place::engine) }
 }
 
-unsafe fn any_place(server: *mut sys::server_rec, is: impl Fn(&Place) -> bool) -> bool {
+unsafe fn any_place(server: *mut sys::server_rec, mut is: impl FnMut(&Place) -> bool) -> bool {
     // SAFETY: a live server.
     let base = unsafe { base_of(server) };
     // SAFETY: as above.
     let config = unsafe { server_config(server) };
+    if is(base) {
+        return true;
+    }
     let section = |place: *const Arc<Place>| {
         // SAFETY: sections live as long as the configuration.
         is(&Place::merge(base, unsafe { &*place }))
     };
-    is(base) || config.sections.iter().any(|at| section(at.place))
+    config.sections.iter().map(|at| at.place).any(section)
 }
 
 /// Whether sessions exist anywhere.
@@ -174,6 +177,29 @@ unsafe fn any_place(server: *mut sys::server_rec, is: impl Fn(&Place) -> bool) -
 pub unsafe fn engine_is_on(main: *mut sys::server_rec) -> bool {
     // SAFETY: as the caller says.
     unsafe { all_servers(main) }.into_iter().any(|server| unsafe { is_on(server) })
+}
+
+/// The scopes of all places with sessions.
+///
+/// # Safety
+/// As [`check`], which has found the names of servers.
+pub unsafe fn scopes(main: *mut sys::server_rec) -> BTreeSet<Arc<str>> {
+    let mut scopes = BTreeSet::new();
+    // SAFETY: as the caller says.
+    for server in unsafe { all_servers(main) } {
+        // SAFETY: a live server.
+        let name = unsafe { server_config(server) }.name.as_ref();
+        let mut see = |place: &Place| {
+            if place.engine() {
+                scopes.insert(place.scope(name));
+            }
+            // All are to be seen.
+            false
+        };
+        // SAFETY: as above.
+        unsafe { any_place(server, &mut see) };
+    }
+    scopes
 }
 
 /// Whether a place writes sessions without a lease.

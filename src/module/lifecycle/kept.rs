@@ -1,6 +1,7 @@
 //! What a parent keeps over graceful restarts.
 
 use super::{LeaseMemory, MUTEX_TYPE};
+use crate::core::cleanup;
 use crate::core::clock::SystemClock;
 use crate::core::lock::table::Layout;
 use crate::httpd::log::Level;
@@ -27,6 +28,8 @@ pub struct Kept {
     pub words: SharedWords,
     /// Its layout.
     pub layout: Layout,
+    /// What children know of the cleanup.
+    pub board: SharedWords,
     /// The store as it was asked for.
     plan: Plan,
     /// The store.
@@ -87,6 +90,8 @@ impl Kept {
         let layout = Layout::new(slots, entries).ok_or("SessionLocks is out of range")?;
         let words = SharedWords::map(layout.words())
             .map_err(|cause| format!("mapping memory for the lease table: {cause}"))?;
+        let board = SharedWords::map(cleanup::WORDS)
+            .map_err(|cause| format!("mapping memory for the cleanup: {cause}"))?;
         let pool = std::sync::Arc::new(PoolMutexes(mutexes));
         LeaseTable::create(
             layout,
@@ -110,7 +115,7 @@ impl Kept {
         }
         news.extend(more);
         let plan = plan.clone();
-        Ok((Kept { mutexes, asked: locks, words, layout, plan, store, own }, news))
+        Ok((Kept { mutexes, asked: locks, words, layout, board, plan, store, own }, news))
     }
 
     /// What the configuration asks for now and gets at a full restart only.

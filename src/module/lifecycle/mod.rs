@@ -5,23 +5,27 @@
 //! found again through httpd's retained data. What would need new ones changes at a full restart only.
 
 mod checks;
+mod dump;
 mod kept;
 
 use std::ffi::{CStr, c_int};
 use std::sync::Arc;
+use std::time::Duration;
 
 use self::checks::Checked;
+pub use self::dump::dump;
 use self::kept::Kept;
-use super::api;
+use super::clients;
 use super::config::{separate, server_config, server_config_mut, servers};
 use super::language;
-use super::process::{LeaseMemory, LeaseTable, Process, Processes};
+use super::process::{Cleaner, LeaseMemory, LeaseTable, Parts, Process, Processes};
 use super::stores::{self, Child};
+use super::{api, cleanup};
+use crate::core::cleanup::Settings;
 use crate::core::clock::SystemClock;
 use crate::core::lock::SlotMutexes;
 use crate::core::session::secrets;
 use crate::core::session::wire::Secrets;
-use crate::core::store::file::GRACE;
 use crate::httpd::guard::{guarded, quiet_panics};
 use crate::httpd::log::{self, Level};
 use crate::httpd::pool::Pool;
@@ -38,6 +42,10 @@ const FAILED: c_int = sys::HTTP_INTERNAL_SERVER_ERROR as c_int;
 pub struct Plan {
     kept: &'static Kept,
     sync: bool,
+    cleanup: Option<Settings>,
+    grace: Duration,
+    by_requests: bool,
+    max_sessions: Option<u32>,
     secrets: Secrets,
     workers: u32,
     shared_writes: bool,
@@ -142,9 +150,22 @@ unsafe fn plan(
     for (level, text) in news {
         say(main, level, &text);
     }
+    let limit = settings.cleanup_limit();
+    let grace = settings.cleanup_grace();
+    let cleanup = settings.cleanup_interval().map(|interval| Settings { interval, limit, grace });
+    // SAFETY: as the caller says; mod_watchdog makes its threads last.
+    let watched = cleanup.is_some() && unsafe { cleanup::register(pool)? };
+    if cleanup.is_some() && !watched {
+        let text = "there is no mod_watchdog: expired sessions are removed after requests";
+        say(main, Level::Notice, text);
+    }
     Ok(Some(Plan {
         kept,
         sync: settings.sync(),
+        cleanup,
+        grace,
+        by_requests: cleanup.is_some() && !watched,
+        max_sessions: settings.max_sessions(),
         secrets: Secrets::new(&secrets),
         workers,
         // SAFETY: as the caller says.
@@ -159,7 +180,9 @@ unsafe fn plan(
 pub unsafe fn child_init(pool: *mut sys::apr_pool_t, main: *mut sys::server_rec) {
     quiet_panics();
     // SAFETY: nobody changes the settings in a child.
-    let Some(plan) = unsafe { server_config(main) }.plan.clone() else { return };
+    let plan = unsafe { server_config(main) }.plan.clone();
+    clients::watch(plan.is_some());
+    let Some(plan) = plan else { return };
     // SAFETY: as the caller says.
     let mutexes = match unsafe { plan.kept.attach(pool) } {
         Ok(mutexes) => Arc::new(mutexes),
@@ -172,6 +195,7 @@ pub unsafe fn child_init(pool: *mut sys::apr_pool_t, main: *mut sys::server_rec)
     };
     let memory = LeaseMemory(plan.kept.words);
     plan.kept.words.dont_fork();
+    plan.kept.board.dont_fork();
     let here = Processes::here();
     let table = LeaseTable::open(plan.kept.layout, memory, here, SystemClock, Arc::clone(&mutexes));
     let leases = match table {
@@ -180,13 +204,28 @@ pub unsafe fn child_init(pool: *mut sys::apr_pool_t, main: *mut sys::server_rec)
         Ok(leases) => leases,
         Err(problem) => return say(main, Level::Error, &problem.to_string()),
     };
-    let traits = (plan.workers, plan.shared_writes);
-    let child = Child { slots: mutexes, own, sync: plan.sync, grace: GRACE };
-    let process = Process::new((&*plan.kept.store, child), leases, plan.secrets, traits);
-    if let Err(problem) = process.services() {
+    let board = LeaseMemory(plan.kept.board);
+    let process = Process::new(Parts {
+        prepared: &*plan.kept.store,
+        child: Child { slots: mutexes, own, sync: plan.sync, grace: plan.grace },
+        leases,
+        cleaner: Cleaner::new(board, Processes::here(), SystemClock, plan.cleanup),
+        by_requests: plan.by_requests,
+        max_sessions: plan.max_sessions,
+        // SAFETY: as the caller says.
+        main: unsafe { host::MainServer::new(main) },
+        secrets: plan.secrets,
+        workers: plan.workers,
+        shared_writes: plan.shared_writes,
+    });
+    if let Err(problem) = process.store() {
         say(main, Level::Error, &format!("opening the store in a child: {problem}"));
     }
     process.install();
+    if plan.by_requests {
+        // SAFETY: as the caller says.
+        unsafe { cleanup::stop_with(pool) };
+    }
 }
 
 fn say(main: *const sys::server_rec, level: Level, text: &str) {

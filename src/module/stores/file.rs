@@ -37,6 +37,10 @@ impl Plan {
         Ok((Box::new(Ready { dir: self.dir.clone(), _lock: lock }), news))
     }
 
+    pub fn settings(&self) -> Vec<(&'static str, String)> {
+        vec![("SessionStore", format!("file:{}", self.dir.display()))]
+    }
+
     pub fn change_from(&self, used: &Plan) -> Option<String> {
         let (from, to) = (used.dir.display(), self.dir.display());
         Some(format!("the data directory changes from {from} to {to}"))

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::{Child, News, Prepared};
+use super::{Child, News, Prepared, Verdict};
 use crate::core::clock::SystemClock;
 use crate::core::config::Server;
 use crate::core::store::dir::{DataDir, Owner};
-use crate::core::store::memory::{self, Boot, Layout, MemoryStore, Misfit, SHARDS, Snapshot};
+use crate::core::store::memory::{self, Boot, FILE, Layout, MemoryStore, Misfit, SHARDS, Snapshot};
 use crate::core::store::{Store, StoreError};
 use crate::httpd::log::Level;
 use crate::httpd::server as host;
@@ -14,8 +14,6 @@ use crate::system::mapping::{FileError, Mapping, SharedFile};
 
 /// One for each shard.
 pub const MUTEXES: u32 = SHARDS;
-/// The file, in `SessionDataDir` or the runtime directory.
-const FILE: &std::ffi::CStr = c"session_store.memory";
 
 /// Where the memory is to be, and how much.
 #[derive(Clone, PartialEq, Eq)]
@@ -31,6 +29,16 @@ struct Ready {
     words: Mapping,
     layout: Layout,
     _file: SharedFile,
+}
+
+/// A session has a part of the memory at most.
+pub fn check(settings: &Server) -> Result<Verdict, String> {
+    let record_max = layout(settings.memory_size()?)?.record_max();
+    Ok(Verdict { record_max: Some(record_max), ..Verdict::default() })
+}
+
+fn layout(bytes: u64) -> Result<Layout, String> {
+    Layout::new(bytes, SHARDS).ok_or_else(|| "SessionMemorySize is out of range".to_owned())
 }
 
 impl Plan {
@@ -52,7 +60,7 @@ impl Plan {
             let data = DataDir::prepare(dir, Owner { uid, gid }).map_err(|it| it.to_string())?;
             news.extend(data.warning().map(|text| (Level::Warning, text)));
         }
-        let layout = Layout::new(self.bytes, SHARDS).ok_or("SessionMemorySize is out of range")?;
+        let layout = layout(self.bytes)?;
         let file =
             SharedFile::open(&self.path, (uid, gid), memory::PID_WORD).map_err(|it| advise(&it))?;
         let (words, found) = self.map(&file, &layout).map_err(|it| advise(&it))?;
@@ -98,7 +106,7 @@ impl Plan {
                 let stats = Snapshot::open(words, self.bytes).ok().map(|it| it.stats());
                 let records = stats.and_then(Result::ok).and_then(|stats| stats.records);
                 let text = format!(
-                    "sessions are kept in memory, in {path}: {} records are there from before",
+                    "sessions are kept in memory, in {path}; records from before: {}",
                     records.unwrap_or(0)
                 );
                 (Level::Notice, text)
@@ -113,6 +121,15 @@ impl Plan {
                 (level, text)
             }
         }
+    }
+
+    /// The file has the same name in whichever directory it is.
+    pub fn settings(&self) -> Vec<(&'static str, String)> {
+        let dir = self.path.parent().unwrap_or(&self.path);
+        vec![
+            ("SessionStore", format!("memory:{}", self.bytes)),
+            ("SessionDataDir", dir.display().to_string()),
+        ]
     }
 
     pub fn change_from(&self, used: &Plan) -> Option<String> {

@@ -1,7 +1,9 @@
 //! The stores as the module makes them: planned from the configuration, prepared once by the parent,
 //! opened by each child.
 
+mod dbm;
 mod file;
+mod late;
 mod memory;
 mod provider;
 #[cfg(feature = "redis")]
@@ -10,6 +12,8 @@ mod socache;
 
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use self::late::Late;
 
 use crate::core::config::{Server, StoreChoice};
 use crate::core::lock::SlotMutexes;
@@ -31,6 +35,8 @@ pub type News = Vec<(Level, String)>;
 pub enum Plan {
     /// Files.
     File(file::Plan),
+    /// One database file.
+    Dbm(dbm::Plan),
     /// Redis.
     #[cfg(feature = "redis")]
     Redis(redis::Plan),
@@ -73,6 +79,8 @@ pub unsafe fn check(settings: &Server, pool: Pool) -> Result<Verdict, String> {
         StoreChoice::Socache { .. } => unsafe { socache::check(settings, pool) },
         // SAFETY: as the caller says.
         StoreChoice::Provider { .. } => unsafe { provider::check(settings, pool) },
+        StoreChoice::Memory { .. } => memory::check(settings),
+        StoreChoice::Dbm(_) => dbm::check(settings),
         #[cfg(feature = "redis")]
         StoreChoice::Redis(address) => redis::Plan::new(address).check(),
         #[cfg(not(feature = "redis"))]
@@ -116,6 +124,7 @@ impl Plan {
     pub fn new(settings: &Server) -> Result<Plan, String> {
         match settings.store() {
             StoreChoice::File { .. } => file::Plan::new(settings).map(Plan::File),
+            StoreChoice::Dbm(_) => dbm::Plan::new(settings).map(Plan::Dbm),
             #[cfg(feature = "redis")]
             StoreChoice::Redis(address) => Ok(Plan::Redis(redis::Plan::new(address))),
             #[cfg(not(feature = "redis"))]
@@ -123,7 +132,6 @@ impl Plan {
             StoreChoice::Memory { .. } => memory::Plan::new(settings).map(Plan::Memory),
             StoreChoice::Socache { .. } => socache::Plan::new(settings).map(Plan::Socache),
             StoreChoice::Provider { .. } => provider::Plan::new(settings).map(Plan::Provider),
-            _ => Err("SessionStore names a store that this release does not have".to_owned()),
         }
     }
 
@@ -131,6 +139,7 @@ impl Plan {
     pub fn mutexes(&self) -> u32 {
         match self {
             Plan::File(_) => 0,
+            Plan::Dbm(_) => 1,
             #[cfg(feature = "redis")]
             Plan::Redis(_) => 0,
             Plan::Memory(_) => memory::MUTEXES,
@@ -146,11 +155,32 @@ impl Plan {
     pub fn prepare(&self, parent: Parent) -> Result<(Box<dyn Prepared>, News), String> {
         match self {
             Plan::File(plan) => plan.prepare(),
+            Plan::Dbm(plan) => plan.prepare(parent),
             Plan::Memory(plan) => plan.prepare(),
             Plan::Socache(plan) => plan.prepare(parent),
             Plan::Provider(plan) => plan.prepare(parent),
             #[cfg(feature = "redis")]
             Plan::Redis(plan) => plan.prepare(),
+        }
+    }
+
+    /// The directives that tell somebody else which store this is, each with its argument.
+    ///
+    /// # Errors
+    /// Only the server can know: a whole sentence. A password is no part of either.
+    pub fn settings(&self) -> Result<Vec<(&'static str, String)>, String> {
+        match self {
+            Plan::File(plan) => Ok(plan.settings()),
+            Plan::Dbm(plan) => Ok(plan.settings()),
+            Plan::Memory(plan) => Ok(plan.settings()),
+            #[cfg(feature = "redis")]
+            Plan::Redis(_) => Err("the address of a Redis may hold a password, so that it is not \
+                                   told: name the store itself (--store)"
+                .to_owned()),
+            Plan::Socache(_) | Plan::Provider(_) => Err(format!(
+                "SessionStore {} can be opened by httpd only, which another program is not",
+                self.name()
+            )),
         }
     }
 
@@ -161,6 +191,7 @@ impl Plan {
         }
         match (used, self) {
             (Plan::File(used), Plan::File(wanted)) => wanted.change_from(used),
+            (Plan::Dbm(used), Plan::Dbm(wanted)) => wanted.change_from(used),
             (Plan::Memory(used), Plan::Memory(wanted)) => wanted.change_from(used),
             (used, wanted) if used.name() == wanted.name() => {
                 Some(format!("what SessionStore {} is told changes", used.name()))
@@ -175,6 +206,7 @@ impl Plan {
     fn name(&self) -> String {
         match self {
             Plan::File(_) => "file".to_owned(),
+            Plan::Dbm(_) => "dbm".to_owned(),
             Plan::Memory(_) => "memory".to_owned(),
             Plan::Socache(plan) => plan.name(),
             Plan::Provider(plan) => plan.name(),

@@ -51,11 +51,15 @@ impl Plan {
 
 impl Ready {
     fn store(&self, grace: std::time::Duration) -> Result<RedisStore, StoreError> {
-        let options = Options { grace, spawn: thread::spawn };
+        let options = Options { grace, spawn };
         let material = self.material.clone();
         RedisStore::open(&self.address, material, self.instance, options, &SystemRandom)
             .map_err(StoreError::io("asking for randomness"))
     }
+}
+
+fn spawn(name: &str, body: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {
+    thread::start(name, body).map(drop)
 }
 
 impl Prepared for Ready {

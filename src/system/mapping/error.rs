@@ -16,6 +16,14 @@ impl FileError {
         matches!(self.problem, Problem::Locked { .. })
     }
 
+    /// The process that has the file, if that is the problem.
+    pub fn used_by(&self) -> Option<u64> {
+        match self.problem {
+            Problem::Locked { pid } => Some(pid),
+            _ => None,
+        }
+    }
+
     /// Whether its file system, or the machine, has no room for it.
     pub fn lacks_room(&self) -> bool {
         matches!(self.problem, Problem::Space { .. })

@@ -85,6 +85,10 @@ impl SharedFile {
         let space = |cause| self.error(Problem::Space { bytes, cause });
         let length = libc::off_t::try_from(bytes)
             .map_err(|_| space(io::Error::from(io::ErrorKind::FileTooLarge)))?;
+        // Asked first: the system would take all there is, from everybody, before it says no.
+        if self.lacks(bytes)? {
+            return Err(space(Errno::NOSPC.into()));
+        }
         // SAFETY: an open descriptor and numbers.
         match unsafe { libc::posix_fallocate(self.fd.as_raw_fd(), 0, length) } {
             0 => Ok(()),
@@ -94,6 +98,16 @@ impl SharedFile {
                 Err(space(io::Error::from_raw_os_error(status)))
             }
         }
+    }
+
+    /// Whether its file system surely has less room than this.
+    fn lacks(&self, bytes: u64) -> Result<bool, FileError> {
+        let stat = fs::fstat(&self.fd).map_err(|errno| self.system("looking at", errno))?;
+        let room = fs::fstatvfs(&self.fd).map_err(|errno| self.system("looking at", errno))?;
+        let there = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
+        let free = room.f_bavail.saturating_mul(room.f_frsize);
+        // Memory without a bound says that it has no blocks at all.
+        Ok(room.f_blocks > 0 && there.saturating_add(free) < bytes)
     }
 
     /// Maps its first `bytes` bytes, which [`SharedFile::reserve`] has made sure of, for this process

@@ -139,6 +139,17 @@ pub const ID_REFRESH: Directive = Directive {
     set: Set::Flag(|place, on| place.id_refresh = Some(on)),
 };
 
+pub const ID_HIDE: Directive = Directive {
+    name: "SessionIdHide",
+    syntax: "on|off",
+    args: Args::Flag,
+    default: "on",
+    allowed: "on or off",
+    htaccess: None,
+    help: "whether CGI scripts and proxied applications are not shown the cookie",
+    set: Set::Flag(|place, on| place.id_hide = Some(on)),
+};
+
 pub const SCOPE: Directive = Directive {
     name: "SessionScope",
     syntax: "NAME",

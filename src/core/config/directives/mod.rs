@@ -5,6 +5,7 @@
 //! array that orders them is [`DIRECTIVES`].
 
 mod content;
+mod handlers;
 mod identity;
 mod life;
 mod locking;
@@ -92,7 +93,9 @@ pub const DIRECTIVES: &[Directive] = &[
     life::ENGINE,
     server::STORE,
     server::DATA_DIR,
+    server::DBM_TYPE,
     server::MEMORY_SIZE,
+    server::MAX_SESSIONS,
     server::LOCKS,
     locking::LOCKING,
     locking::LOCK_TIMEOUT,
@@ -111,6 +114,7 @@ pub const DIRECTIVES: &[Directive] = &[
     identity::ID_PARTITIONED,
     identity::ID_MAX_AGE,
     identity::ID_REFRESH,
+    identity::ID_HIDE,
     identity::SCOPE,
     server::SECRET,
     life::REGENERATE_GRACE,
@@ -120,7 +124,12 @@ pub const DIRECTIVES: &[Directive] = &[
     content::MAX_KEYS,
     content::STORE_FAILURE,
     content::NOTES,
+    handlers::EXPORT,
+    handlers::BACKEND_HEADERS,
     content::CACHE_CONTROL,
+    server::CLEANUP_INTERVAL,
+    server::CLEANUP_TIME_LIMIT,
+    server::CLEANUP_GRACE,
     server::SYNC,
 ];
 

@@ -1,12 +1,16 @@
 //! The whole server: its store, mutexes and secrets.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Args, Directive, Set, once};
+use crate::core::config::dbm::DbmType;
 use crate::core::config::server::SecretSource;
 use crate::core::config::stores::{MEMORY_MAX, MEMORY_MIN, StoreChoice};
-use crate::core::config::values::{number, on_off, path, plain, size};
+use crate::core::config::values::{choice, duration, number, on_off, path, plain, size};
 
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const SECRETS_MAX: usize = 8;
 /// Shortest inline secret, in bytes.
 const SECRET_MIN: usize = 16;
@@ -18,7 +22,7 @@ pub const STORE: Directive = Directive {
     syntax: "TYPE[:ARG]",
     args: Args::One,
     default: "file",
-    allowed: "file[:DIR], dbm[:FILE], memory[:SIZE], redis://HOST[:PORT], socache:NAME[:ARG] or a provider's name",
+    allowed: "file[:DIR], dbm[:FILE[?map=SIZE]], memory[:SIZE], redis://HOST, socache:NAME[:ARG] or a provider's name",
     htaccess: None,
     help: "where sessions are kept",
     set: Set::Server(|server, words| once(&mut server.store, StoreChoice::parse(words[0])?)),
@@ -35,6 +39,17 @@ pub const DATA_DIR: Directive = Directive {
     set: Set::Server(|server, words| once(&mut server.data_dir, path(words[0])?)),
 };
 
+pub const DBM_TYPE: Directive = Directive {
+    name: "SessionDBMType",
+    syntax: "TYPE",
+    args: Args::One,
+    default: "lmdb",
+    allowed: "lmdb, or a type of APR's DBM: default, GDBM, DB or SDBM",
+    htaccess: None,
+    help: "the kind of database of SessionStore dbm",
+    set: Set::Server(|server, words| once(&mut server.dbm_type, choice(words[0], DbmType::WORDS)?)),
+};
+
 pub const MEMORY_SIZE: Directive = Directive {
     name: "SessionMemorySize",
     syntax: "SIZE",
@@ -45,6 +60,19 @@ pub const MEMORY_SIZE: Directive = Directive {
     help: "how much memory SessionStore memory takes",
     set: Set::Server(|server, words| {
         once(&mut server.memory_size, size(words[0], MEMORY_MIN, MEMORY_MAX)?)
+    }),
+};
+
+pub const MAX_SESSIONS: Directive = Directive {
+    name: "SessionMaxSessions",
+    syntax: "N",
+    args: Args::One,
+    default: "0",
+    allowed: "a number; 0 for no limit",
+    htaccess: None,
+    help: "most sessions kept; a new one past it is refused; 0: no limit",
+    set: Set::Server(|server, words| {
+        once(&mut server.max_sessions, number(words[0], 0, 2_000_000_000)?)
     }),
 };
 
@@ -79,6 +107,48 @@ pub const SYNC: Directive = Directive {
     htaccess: None,
     help: "whether data is on the disk before the answer leaves",
     set: Set::Server(|server, words| once(&mut server.sync, on_off(words[0])?)),
+};
+
+pub const CLEANUP_INTERVAL: Directive = Directive {
+    name: "SessionCleanupInterval",
+    syntax: "TIME",
+    args: Args::One,
+    default: "60s",
+    allowed: "a time from 1s to 1d, or 0 for no cleanup",
+    htaccess: None,
+    help: "how often expired sessions are removed in the background",
+    set: Set::Server(|server, words| {
+        let interval = duration(words[0], Duration::ZERO, DAY)?;
+        once(&mut server.cleanup_interval, interval)
+    }),
+};
+
+pub const CLEANUP_TIME_LIMIT: Directive = Directive {
+    name: "SessionCleanupTimeLimit",
+    syntax: "TIME",
+    args: Args::One,
+    default: "2s",
+    allowed: "a time from 1s to 1h",
+    htaccess: None,
+    help: "how long the cleanup is at work at a time",
+    set: Set::Server(|server, words| {
+        let limit = duration(words[0], SECOND, Duration::from_secs(60 * 60))?;
+        once(&mut server.cleanup_limit, limit)
+    }),
+};
+
+pub const CLEANUP_GRACE: Directive = Directive {
+    name: "SessionCleanupGrace",
+    syntax: "TIME",
+    args: Args::One,
+    default: "240s",
+    allowed: "a time from 2s to 1d",
+    htaccess: None,
+    help: "how long after its end the record of a session stays",
+    set: Set::Server(|server, words| {
+        let grace = duration(words[0], 2 * SECOND, DAY)?;
+        once(&mut server.cleanup_grace, grace)
+    }),
 };
 
 fn secrets(words: &[&str]) -> Result<Arc<[SecretSource]>, String> {

@@ -11,11 +11,21 @@ const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
     ("SessionEngine", &["on", "Off"], &["yes", "1", "on off"]),
     (
         "SessionStore",
-        &["file", "file:/srv/sessions", "memory:32M", "redis://h", "socache:shmcb", "own:x"],
-        &["file:", "memory:1", "redis:h", "rediss://h?time=1s", "socache", "a/b"],
+        &[
+            "file",
+            "file:/srv/sessions",
+            "dbm:/a/b?map=8G",
+            "memory:32M",
+            "redis://h",
+            "socache:shmcb",
+            "own:x",
+        ],
+        &["file:", "dbm:/a?map=1", "memory:1", "redis:h", "rediss://h?time=1s", "socache", "a/b"],
     ),
     ("SessionDataDir", &["/srv/sessions", "var/sessions"], &["", "/a /b", "/a\u{7}"]),
+    ("SessionDBMType", &["lmdb", "default", "gdbm", "DB", "SDBM"], &["ndbm", "", "lmdb DB"]),
     ("SessionMemorySize", &["1M", "64m", "1024G"], &["1023K", "1025G", "much", "1M 2M"]),
+    ("SessionMaxSessions", &["0", "2000000000"], &["-1", "1K", "2000000001"]),
     ("SessionLocks", &["1", "65536"], &["0", "65537", "many", "1 2"]),
     ("SessionLocking", &["request", "commit", "READ", "off"], &["on", "exclusive", "write"]),
     ("SessionLockTimeout", &["0", "1h"], &["3601s", "-1", "soon"]),
@@ -42,6 +52,7 @@ const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
     ("SessionIdPartitioned", &["on", "off"], &["true"]),
     ("SessionIdMaxAge", &["session", "timeout", "400d"], &["0", "401d", "forever"]),
     ("SessionIdRefresh", &["on", "off"], &["always"]),
+    ("SessionIdHide", &["on", "off"], &["cookie"]),
     ("SessionScope", &["shop", "shop.example.org:8080"], &["", "two words", "größe"]),
     (
         "SessionSecret",
@@ -55,7 +66,26 @@ const EXAMPLES: &[(&str, &[&str], &[&str])] = &[
     ("SessionMaxKeys", &["1", "4096"], &["0", "4097", "4K"]),
     ("SessionStoreFailure", &["fail", "readonly", "ignore"], &["503"]),
     ("SessionNotes", &["on", "off"], &["in"]),
+    (
+        "SessionExport",
+        &["env *", "env cart user.name", "headers *", "headers a_b-c.1", "none"],
+        &[
+            "env",
+            "headers",
+            "*",
+            "none *",
+            "cookie *",
+            "env a * b",
+            "env a:b",
+            "headers größe",
+            "env ",
+        ],
+    ),
+    ("SessionBackendHeaders", &["values", "ALL", "off"], &["on", "user"]),
     ("SessionCacheControl", &["on", "off"], &["private"]),
+    ("SessionCleanupInterval", &["0", "1s", "1d"], &["25h", "often"]),
+    ("SessionCleanupTimeLimit", &["1s", "1h"], &["0", "61m"]),
+    ("SessionCleanupGrace", &["2s", "1d"], &["1s", "25h"]),
     ("SessionSync", &["on", "off"], &["data"]),
 ];
 
@@ -128,6 +158,7 @@ impl Settings {
             place.id_partitioned(),
             place.id_max_age(),
             place.id_refresh(),
+            place.id_hide(),
         );
         let content = (
             place.invalidate_corrupt(),
@@ -138,15 +169,24 @@ impl Settings {
             place.notes(),
             place.cache_control(),
         );
+        let handlers =
+            (place.export_env().clone(), place.export_headers().clone(), place.backend_headers());
         let whole = (
             server.store(),
             server.directory(),
+            server.dbm_type(),
             server.memory_size(),
             server.locks(),
             server.secrets().to_vec(),
             server.sync(),
         );
-        (locking, life, id, cookie, content, whole)
+        let cleanup = (
+            server.max_sessions(),
+            server.cleanup_interval(),
+            server.cleanup_limit(),
+            server.cleanup_grace(),
+        );
+        (locking, life, id, cookie, content, handlers, whole, cleanup)
     }
 }
 

@@ -19,8 +19,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::options::decoded;
 pub use self::options::OPTIONS;
+use self::options::decoded;
 use super::values::path;
 
 /// Most bytes of an address.

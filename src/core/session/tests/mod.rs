@@ -11,6 +11,7 @@ mod merging;
 mod model;
 mod notes;
 mod opening;
+mod orders;
 mod parts;
 mod racing;
 mod renewing;

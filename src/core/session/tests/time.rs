@@ -1,9 +1,11 @@
 use std::time::Duration;
 
 use super::world::{Browser, LAST, World, key, minutes};
-use crate::core::clock::Clock;
+use crate::core::clock::{Clock, Time};
 use crate::core::config::Locking;
+use crate::core::config::testing::place;
 use crate::core::session::candidates::Reason;
+use crate::core::session::rules::{Rules, Surroundings};
 use crate::core::session::{Notice, SessionError};
 use crate::core::store::fake::Verb;
 
@@ -170,4 +172,45 @@ fn a_request_that_held_its_session_too_long_says_nothing_if_it_only_read() {
     let told = slow.take_notices();
     assert!(!told.iter().any(|notice| matches!(notice, Notice::LeaseLost(_))), "{told:?}");
     slow.release(&browser.world.services());
+}
+
+#[test]
+fn what_is_left_of_a_session_shrinks_until_a_visit_is_recorded_and_never_passes_its_age() {
+    let mut browser = World::new().browser(&["SessionMaxLifetime 1h", "SessionTouchInterval 60s"]);
+    let left = |browser: &mut Browser, wait: u64| {
+        browser.world.clock.advance(Duration::from_secs(wait));
+        let mut session = browser.look();
+        let clock = &browser.world.clock;
+        let both = (session.idle_left(clock), session.age_left(clock));
+        browser.finish(&mut session, LAST).unwrap();
+        both.0.zip(both.1).map(|(idle, age)| (idle.as_secs(), age.as_secs()))
+    };
+    assert_eq!(left(&mut browser, 0), None);
+    browser.put("a", "1");
+    assert_eq!(left(&mut browser, 30), Some((1770, 3570)));
+    assert_eq!(left(&mut browser, 30), Some((1800, 3540)));
+    assert_eq!(left(&mut browser, 29 * 60), Some((1800, 1800)));
+    assert_eq!(left(&mut browser, 60), Some((1740, 1740)));
+
+    let mut browser = World::new().browser(&["SessionMaxLifetime 0"]);
+    browser.put("a", "1");
+    let session = browser.look();
+    let clock = &browser.world.clock;
+    assert_eq!((session.idle_left(clock), session.age_left(clock)), (Some(minutes(30)), None));
+}
+
+#[test]
+fn late_writes_are_allowed_for_half_of_the_time_that_cleanup_leaves_a_record() {
+    let around = Surroundings {
+        scope: "test".into(),
+        https: false,
+        workers: 1,
+        shared_writes: false,
+        may_lease: true,
+        grace: Duration::from_secs(10),
+    };
+    let rules = Rules::resolve(&std::sync::Arc::new(place(&[])), around);
+    let deadline = Time::from_secs(1000);
+    assert!(rules.writable(deadline, Time::from_secs(1005)));
+    assert!(!rules.writable(deadline, Time(1_005_000_001)));
 }

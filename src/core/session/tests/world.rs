@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::parts::{Dice, TestClock, TestStore};
+use crate::core::config::CLEANUP_GRACE;
 use crate::core::config::testing::place;
 use crate::core::lock::local::LocalTable;
 use crate::core::lock::{Lease, Leases, Wait};
@@ -94,6 +95,7 @@ pub fn rules(lines: &[&str]) -> Rules {
         workers: 100,
         shared_writes: false,
         may_lease: true,
+        grace: CLEANUP_GRACE,
     };
     Rules::resolve(&Arc::new(place(&all)), around)
 }

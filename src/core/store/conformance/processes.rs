@@ -64,7 +64,7 @@ macro_rules! conformance_of_processes {
         )*
     };
 }
-pub(in crate::core::store) use conformance_of_processes;
+pub(crate) use conformance_of_processes;
 
 const JOB: &str = "SESSION_STORE_TEST_JOB";
 const SPEC: &str = "SESSION_STORE_TEST_SPEC";

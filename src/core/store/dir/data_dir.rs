@@ -54,6 +54,18 @@ impl DataDir {
         DataDir::checked(path, open_named(path)?, owner)
     }
 
+    /// Whose the directory is; none if it is missing. A link in its place is refused.
+    pub fn owner_of(path: &Path) -> Result<Option<Owner>, DirError> {
+        let dir = match open_named(path) {
+            Err(DirError { problem: Problem::System { cause: Errno::NOENT, .. }, .. }) => {
+                return Ok(None);
+            }
+            other => other?,
+        };
+        let stat = fs::fstat(&dir).map_err(|e| system(path, "looking at", e))?;
+        Ok(Some(Owner { uid: stat.st_uid, gid: stat.st_gid }))
+    }
+
     fn checked(path: &Path, dir: OwnedFd, owner: Owner) -> Result<DataDir, DirError> {
         check_dir(path, &dir, owner)?;
         let system = fs::fstatfs(&dir).map_err(|e| system(path, "looking at", e))?;
@@ -101,6 +113,46 @@ impl DataDir {
         }
         write_pid(&file).map_err(|e| system(&path, "writing the lock file", e))?;
         Ok(DirLock(file))
+    }
+
+    /// Opens a file in the directory to look at it, if it is there; it has to be one that the directory's
+    /// owner alone has.
+    pub fn own_file(&self, name: &str) -> Result<Option<OwnedFd>, DirError> {
+        let path = self.path.join(name);
+        // Not to wait for the other end of a pipe.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match fs::openat(&self.dir, name, flags, Mode::empty()) {
+            Ok(file) => file,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::LOOP | Errno::NXIO) => {
+                return Err(DirError { path, problem: Problem::NoFile });
+            }
+            Err(errno) => return Err(system(&path, "opening", errno)),
+        };
+        let home = fs::fstat(&self.dir).map_err(|e| system(&self.path, "looking at", e))?;
+        let stat = fs::fstat(&file).map_err(|e| system(&path, "looking at", e))?;
+        let mode = Mode::from_raw_mode(stat.st_mode).bits();
+        let problem = if !is_file(&stat) || stat.st_nlink != 1 {
+            Problem::NoFile
+        } else if stat.st_uid != home.st_uid {
+            let wanted = Owner { uid: home.st_uid, gid: home.st_gid };
+            Problem::FileOwner { actual: stat.st_uid, wanted }
+        } else if mode & 0o077 != 0 {
+            Problem::OpenFile { mode }
+        } else {
+            return Ok(Some(file));
+        };
+        Err(DirError { path, problem })
+    }
+
+    /// The directory's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The directory, borrowed.
+    pub fn fd(&self) -> &OwnedFd {
+        &self.dir
     }
 
     /// The open directory.

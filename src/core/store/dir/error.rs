@@ -26,6 +26,9 @@ pub(super) enum Problem {
     ReadOnly,
     Locked { pid: Option<u32> },
     ForeignLock,
+    NoFile,
+    FileOwner { actual: u32, wanted: Owner },
+    OpenFile { mode: u32 },
     System { doing: &'static str, cause: Errno },
 }
 
@@ -76,6 +79,18 @@ impl fmt::Display for DirError {
             ),
             Problem::ForeignLock => {
                 write!(f, "{path} is not the lock file of this server: remove it")
+            }
+            Problem::NoFile => write!(
+                f,
+                "{path} is no file of its own: the database has to be a regular file with one name"
+            ),
+            Problem::FileOwner { actual, wanted: Owner { uid, gid } } => write!(
+                f,
+                "{path} belongs to user {actual}, but the server runs as user {uid}: \
+                 chown {uid}:{gid} {path}"
+            ),
+            Problem::OpenFile { mode } => {
+                write!(f, "{path} has mode {mode:04o}, which lets others in: chmod 0600 {path}")
             }
             Problem::System { doing, cause } => {
                 write!(f, "{doing} {path}: {}", io::Error::from(*cause))

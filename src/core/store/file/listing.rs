@@ -96,11 +96,13 @@ impl FileStore {
 
     fn entry(&self, dir: &OwnedFd, key: StoreKey) -> Result<Option<Entry>, StoreError> {
         let name = Name::new(&key);
-        let (record, bytes) = match self.look(&key, &name)? {
-            Found::Nothing => return Ok(None),
-            Found::Record(file, record) => (Ok(record), file.facts.bytes()),
-            Found::Newer(format) => (Err(StoreError::Newer(format)), size(dir, &name)?),
-            Found::Damaged | Found::Unfinished => (Err(StoreError::Corrupt), size(dir, &name)?),
+        let (record, bytes) = match self.look(&key, &name) {
+            Ok(Found::Nothing) => return Ok(None),
+            Ok(Found::Record(file, record)) => (Ok(record), file.facts.bytes()),
+            Ok(Found::Newer(format)) => (Err(StoreError::Newer(format)), size(dir, &name)?),
+            Ok(Found::Damaged | Found::Unfinished) => (Err(StoreError::Corrupt), size(dir, &name)?),
+            Err(cause @ StoreError::Io { .. }) => (Err(cause), size(dir, &name)?),
+            Err(cause) => return Err(cause),
         };
         Ok(Some(Entry { key, record, bytes }))
     }
@@ -137,7 +139,15 @@ impl FileStore {
     ) -> Result<Option<Option<StoreKey>>, StoreError> {
         let mut last = after;
         for number in first(after)..=u8::MAX {
-            let Some((dir, leaves)) = self.shard(number, after)? else { continue };
+            let (dir, leaves) = match self.shard(number, after) {
+                Ok(Some(shard)) => shard,
+                Ok(None) => continue,
+                // As below.
+                Err(_) => {
+                    purged.failed += 1;
+                    continue;
+                }
+            };
             for leaf in leaves {
                 if leaf.growing {
                     self.remove_growing(&dir, &leaf.key)?;
@@ -146,7 +156,11 @@ impl FileStore {
                 if !go_on() {
                     return Ok(Some(last));
                 }
-                self.purge_one(stale, &leaf.key, purged)?;
+                match self.purge_one(stale, &leaf.key, purged) {
+                    // Left there by root, say: it is not to keep all others.
+                    Err(StoreError::Io { .. } | StoreError::Corrupt) => purged.failed += 1,
+                    other => other?,
+                }
                 last = Some(leaf.key);
             }
         }
@@ -160,19 +174,13 @@ impl FileStore {
         purged: &mut Purged,
     ) -> Result<(), StoreError> {
         let name = Name::new(key);
-        match self.find(&name)? {
-            Found::Nothing => return Ok(()),
-            Found::Newer(_) => {
-                purged.seen += 1;
-                return Ok(());
-            }
-            Found::Record(_, record) if !stale.is(&record) => {
-                purged.seen += 1;
-                return Ok(());
-            }
+        let found = self.find(&name);
+        purged.seen += u64::from(!matches!(found, Ok(Found::Nothing)));
+        match found? {
+            Found::Nothing | Found::Newer(_) => return Ok(()),
+            Found::Record(_, record) if !stale.is(&record) => return Ok(()),
             Found::Record(..) | Found::Damaged | Found::Unfinished => {}
         }
-        purged.seen += 1;
         // Nobody writes from here on: what it is now it stays.
         let _guard = self.guard(key)?;
         match self.find(&name)? {

@@ -43,11 +43,9 @@ use super::{
     Abilities, Entry, Held, Loaded, Merge, Position, Purged, Stale, Stats, Store, StoreError,
     StoreKey, Visit,
 };
+use crate::core::config::CLEANUP_GRACE;
 use crate::core::lock::SlotMutexes;
 use crate::core::session::record::Record;
-
-/// How long a file may be unfinished before it counts as damaged: `SessionCleanupGrace` by default.
-pub const GRACE: Duration = Duration::from_secs(240);
 
 /// How a [`FileStore`] works.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +58,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { sync: false, grace: GRACE }
+        Options { sync: false, grace: CLEANUP_GRACE }
     }
 }
 

@@ -74,6 +74,9 @@ use crate::core::lock::host::Words;
 use crate::core::lock::{SlotGuard, SlotMutexes};
 use crate::core::session::record::Record;
 
+/// The name of its file, in `SessionDataDir` or the runtime directory.
+pub const FILE: &std::ffi::CStr = c"session_store.memory";
+
 /// The directive that bounds the store.
 const BOUND: &str = "SessionMemorySize";
 

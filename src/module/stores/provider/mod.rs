@@ -12,7 +12,6 @@ use super::{Child, News, Parent, Prepared, Verdict};
 use crate::core::config::{Server, StoreChoice};
 use crate::core::session::codec::RECORD_MAX;
 use crate::core::store::external::ExternalStore;
-use crate::core::store::file::GRACE;
 use crate::core::store::{Store, StoreError};
 use crate::httpd::log::Level;
 use crate::httpd::pool::{Pool, Scratch};
@@ -39,6 +38,8 @@ pub struct Plan {
     name: Arc<str>,
     argument: Option<Arc<str>>,
     sync: bool,
+    /// `SessionCleanupGrace`.
+    grace: Duration,
     mutexes: u32,
 }
 
@@ -133,7 +134,7 @@ impl Plan {
         let (name, argument) = named(settings).ok_or("SessionStore names no provider")?;
         let functions = find(&name).ok_or("SessionStore names no store there is")??;
         let mutexes = if functions.has(FLAGS.compares) { 0 } else { MUTEXES };
-        Ok(Plan { name, argument, sync: settings.sync(), mutexes })
+        Ok(Plan { name, argument, sync: settings.sync(), grace: settings.cleanup_grace(), mutexes })
     }
 
     pub fn mutexes(&self) -> u32 {
@@ -150,7 +151,7 @@ impl Plan {
             size: size_of::<sys::session_store_host>(),
             server: parent.server,
             sync: self.sync.into(),
-            grace: micros(GRACE),
+            grace: micros(self.grace),
             record_max: RECORD_MAX,
         };
         let mut store = null_mut();

@@ -167,3 +167,21 @@ fn a_position_that_is_not_ours_is_the_start() {
         assert_eq!(purged.unwrap().seen, 1);
     }
 }
+
+#[test]
+fn one_record_that_the_system_refuses_keeps_no_other() {
+    let (home, store) = new_store();
+    (0..3).for_each(|number| store.create(&key(number), &record(7)).unwrap());
+    // A program that runs cannot be opened for writing, not even by root.
+    let path = file_of(&home, &key(1));
+    fs::remove_file(&path).unwrap();
+    fs::copy("/bin/sleep", &path).unwrap();
+    let mut running = std::process::Command::new(&path).arg("600").spawn().unwrap();
+    let seen = scanned(&store);
+    let purged = purge(&store, ENDED);
+    running.kill().unwrap();
+    running.wait().unwrap();
+    assert_eq!(seen.iter().filter(|entry| entry.record.is_ok()).count(), 2);
+    assert!(seen.iter().any(|entry| matches!(entry.record, Err(StoreError::Io { .. }))));
+    assert_eq!(purged, Purged { seen: 3, removed: 2, failed: 1, ..Purged::default() });
+}

@@ -19,6 +19,8 @@ use super::*;
 use crate::core::store::conformance::processes::FileMutexes;
 use crate::core::store::fake::TestMutexes;
 
+const GRACE: Duration = CLEANUP_GRACE;
+
 /// A store in a directory of its own.
 fn new_store() -> (TempDir, FileStore) {
     new_store_with(Options::default())

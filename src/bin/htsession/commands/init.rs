@@ -1,0 +1,26 @@
+//! `init`: an empty store for the server's user, so that the server need not make it.
+
+use mod_session_store::core::store::dir::Owner;
+
+use crate::arguments::Place;
+use crate::failure::Failure;
+use crate::located::Located;
+use crate::output::{Output, plain};
+use crate::owner::become_owner;
+use crate::stores::{self, Access, Kind, Opened};
+
+pub fn run(out: &mut Output, place: &Place) -> Result<(), Failure> {
+    let located = Located::find(place)?;
+    let kind = stores::kind(&located)?;
+    let there = kind.owner()?;
+    let (path, _) = make(&*kind, located.owner.or(there))?;
+    let what = if there.is_some() { "was there already and is sound" } else { "is made" };
+    out.line(&format!("{} {what}", plain(&path)))
+}
+
+/// Opens a store that may be missing; root makes it for `owner` and becomes that user. Says where it is.
+pub fn make(kind: &dyn Kind, owner: Option<Owner>) -> Result<(String, Opened), Failure> {
+    let path = kind.make(owner)?;
+    become_owner(owner)?;
+    Ok((path, kind.open(Access::Make)?))
+}

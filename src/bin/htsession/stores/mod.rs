@@ -1,0 +1,103 @@
+//! Opening a store without its server: a file for each kind.
+
+mod dbm;
+mod file;
+mod memory;
+
+use std::any::Any;
+
+use mod_session_store::core::config::StoreChoice;
+use mod_session_store::core::lock::{MutexError, SlotMutexes};
+use mod_session_store::core::store::Store;
+use mod_session_store::core::store::dir::Owner;
+
+use crate::failure::Failure;
+use crate::located::Located;
+use crate::owner::is_root;
+
+/// What is going to be done to a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Records are read.
+    Read,
+    /// Records are deleted, one by one.
+    Delete,
+    /// Anything: no server may use the store meanwhile, unless the store itself keeps order.
+    Change,
+    /// Likewise, and what is missing is made.
+    Make,
+}
+
+/// An open store.
+pub struct Opened {
+    /// The store.
+    pub store: Box<dyn Store>,
+    /// Keeps servers out, as long as it is there.
+    _lock: Option<Box<dyn Any>>,
+}
+
+/// A store before it is opened. Root asks whose it is, makes what is missing, becomes the owner and opens
+/// it, in this order.
+pub trait Kind {
+    /// Whose the data is; none if there is none yet, or if it belongs to nobody on this machine.
+    fn owner(&self) -> Result<Option<Owner>, Failure>;
+
+    /// Makes the directory or the file that is missing, for `owner`: what only root can do. Says where
+    /// it is.
+    fn make(&self, owner: Option<Owner>) -> Result<String, Failure>;
+
+    /// Opens it, as the user that this process is by now.
+    fn open(&self, access: Access) -> Result<Opened, Failure>;
+
+    /// The server that uses it, if one does and what it writes is not seen by a copy.
+    fn in_use(&self) -> Option<String>;
+}
+
+/// The kind of store that is meant.
+pub fn kind(located: &Located) -> Result<Box<dyn Kind>, Failure> {
+    match located.choice() {
+        StoreChoice::File { .. } => Ok(Box::new(file::Files::new(located)?)),
+        StoreChoice::Dbm(_) => Ok(Box::new(dbm::Database::new(located)?)),
+        StoreChoice::Memory { .. } => Ok(Box::new(memory::Memory::new(located)?)),
+        StoreChoice::Socache { .. } => {
+            Err(Failure::store("an object cache of httpd's can be opened by httpd alone"))
+        }
+        StoreChoice::Provider { .. } => {
+            Err(Failure::store("another module's store can be opened by httpd alone"))
+        }
+        _ => Err(Failure::store("this release of htsession does not know this store")),
+    }
+}
+
+/// Whose a new store is to be: nobody's server runs as root.
+fn whose(owner: Option<Owner>) -> Result<Owner, Failure> {
+    match owner {
+        Some(owner) => Ok(owner),
+        None if is_root() => Err(Failure::usage(
+            "whose is the new store to be? --owner USER says it, or ask httpd by -f CONF",
+        )),
+        None => Ok(Owner::current()),
+    }
+}
+
+/// Says that a server has the store.
+fn taken(by: Option<u64>) -> Failure {
+    let who = by.map_or_else(|| "a server".to_owned(), |pid| format!("the server {pid}"));
+    Failure::in_use(format!("{who} is running with this store; it has to be stopped first"))
+}
+
+/// Mutexes for a process with one thread that has the store for itself, or writes nothing but what
+/// needs none.
+pub struct Alone;
+
+impl SlotMutexes for Alone {
+    fn count(&self) -> u32 {
+        1
+    }
+
+    fn lock(&self, _: u32) -> Result<(), MutexError> {
+        Ok(())
+    }
+
+    fn unlock(&self, _: u32) {}
+}
