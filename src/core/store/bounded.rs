@@ -1,9 +1,10 @@
 //! A store with a limit of records: `SessionMaxSessions`.
 
 use super::{
-    Abilities, Entry, Held, Loaded, Merge, Position, Purged, Stale, Stats, Store, StoreError,
-    StoreKey, Visit,
+    Abilities, Claim, Claimed, Claims, Entry, Held, Loaded, Merge, Position, Purged, Stale, Stats,
+    Store, StoreError, StoreKey, Visit,
 };
+use crate::core::lock::Wait;
 use crate::core::session::record::Record;
 
 /// The directive, for messages.
@@ -41,6 +42,14 @@ impl<P: Population> Bounded<P> {
         Bounded { store, most, knows, population }
     }
 
+    fn has_room_for(&self, record: &Record) -> Result<(), StoreError> {
+        if is_new(record) && self.is_full() {
+            self.population.refused();
+            return Err(StoreError::Full(DIRECTIVE));
+        }
+        Ok(())
+    }
+
     fn is_full(&self) -> bool {
         let known = match self.knows {
             true => self.store.stats().ok().and_then(|stats| stats.records),
@@ -65,10 +74,7 @@ impl<P: Population> Store for Bounded<P> {
     }
 
     fn create(&self, key: &StoreKey, record: &Record) -> Result<(), StoreError> {
-        if is_new(record) && self.is_full() {
-            self.population.refused();
-            return Err(StoreError::Full(DIRECTIVE));
-        }
+        self.has_room_for(record)?;
         self.store.create(key, record)?;
         self.population.made();
         Ok(())
@@ -136,7 +142,36 @@ impl<P: Population> Store for Bounded<P> {
         self.store.of_user(scope, user)
     }
 
+    fn claims(&self) -> Option<&dyn Claims> {
+        self.store.claims().map(|_| self as &dyn Claims)
+    }
+
     fn stats(&self) -> Result<Stats, StoreError> {
         self.store.stats()
+    }
+}
+
+impl<P: Population> Bounded<P> {
+    fn claimed(&self) -> Result<&dyn Claims, StoreError> {
+        self.store.claims().ok_or(StoreError::Unsupported)
+    }
+}
+
+/// Only for a store that has claims itself.
+impl<P: Population> Claims for Bounded<P> {
+    fn load(&self, key: &StoreKey, wait: &Wait) -> Result<Option<Claimed>, StoreError> {
+        self.claimed()?.load(key, wait)
+    }
+
+    fn create(
+        &self,
+        key: &StoreKey,
+        record: &Record,
+        wait: &Wait,
+    ) -> Result<Box<dyn Claim>, StoreError> {
+        self.has_room_for(record)?;
+        let claim = self.claimed()?.create(key, record, wait)?;
+        self.population.made();
+        Ok(claim)
     }
 }

@@ -4,8 +4,8 @@ use once_cell::sync::OnceCell;
 
 use crate::core::session::record::Record;
 use crate::core::store::{
-    Abilities, Entry, Held, Loaded, Merge, Position, Purged, Stale, Stats, Store, StoreError,
-    StoreKey, Visit,
+    Abilities, Claims, Entry, Held, Loaded, Merge, Position, Purged, Stale, Stats, Store,
+    StoreError, StoreKey, Visit,
 };
 
 /// Opened at the first use that succeeds: a directory that was out of reach when the child started may
@@ -107,6 +107,11 @@ impl Store for Late {
 
     fn of_user(&self, scope: [u8; 8], user: &str) -> Result<Vec<StoreKey>, StoreError> {
         self.open()?.of_user(scope, user)
+    }
+
+    fn claims(&self) -> Option<&dyn Claims> {
+        // One that cannot be opened fails when it is asked for a record.
+        self.open().ok()?.claims()
     }
 
     fn stats(&self) -> Result<Stats, StoreError> {

@@ -24,16 +24,19 @@ fn pair(redis: &Redis, options: &str, conf: &str) -> (Server, Server) {
 
 #[test]
 fn increments_of_one_session_on_two_servers_lose_nothing() {
-    let redis = Redis::start();
-    let (one, two) = pair(&redis, "", "");
-    let mut client = visitor(&one);
-    parallel(12, |index| {
-        let mut client = if index % 2 == 0 { client.clone() } else { at(&two, &client) };
-        for _ in 0..10 {
-            assert!(run(&mut client, "incr:n")[0].starts_with("incr=SUCCESS"));
-        }
-    });
-    assert_eq!(count(&mut client), 121);
+    // A limit of sessions stands between servers and their store.
+    for conf in ["", "SessionMaxSessions 1000"] {
+        let redis = Redis::start();
+        let (one, two) = pair(&redis, "", conf);
+        let mut client = visitor(&one);
+        parallel(12, |index| {
+            let mut client = if index % 2 == 0 { client.clone() } else { at(&two, &client) };
+            for _ in 0..10 {
+                assert!(run(&mut client, "incr:n")[0].starts_with("incr=SUCCESS"));
+            }
+        });
+        assert_eq!(count(&mut client), 121, "{conf}");
+    }
 }
 
 #[test]

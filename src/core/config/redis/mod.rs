@@ -19,8 +19,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::options::OPTIONS;
 use self::options::decoded;
-pub use self::options::{OPTIONS, SAMPLE};
 use super::values::path;
 
 /// Most bytes of an address.

@@ -10,9 +10,6 @@ use crate::core::config::values::{number, path, plain};
 pub const OPTIONS: &str = "user, password_file, database, prefix, connect_timeout, timeout, lease, ca, cert, key, \
                            sentinel_password_file";
 
-/// An address as documentation shows it.
-pub const SAMPLE: &str = "redis://HOST[:PORT][/DATABASE][?OPTION=VALUE&…]";
-
 /// Longest prefix of keys, in bytes.
 const PREFIX_MAX: usize = 64;
 /// Longest name of a user, in bytes.

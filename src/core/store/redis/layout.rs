@@ -63,11 +63,6 @@ impl Names {
         [&self.prefix, b"*".as_slice()].concat()
     }
 
-    /// A pattern of the names of indexes.
-    pub fn indexes(&self) -> Vec<u8> {
-        [&self.prefix, b"user:*".as_slice()].concat()
-    }
-
     /// Takes a name apart.
     pub fn read(&self, name: &[u8]) -> Option<Name> {
         let rest = name.strip_prefix(self.prefix.as_slice())?;
