@@ -48,7 +48,7 @@ impl RedisAddress {
             Servers::One(host) => format!("{secure}://{host}"),
             Servers::Socket(path) => format!("{secure}+unix://{path}"),
             Servers::Sentinels(hosts, name) => {
-                format!("{secure}+sentinel://{}/{}", list(hosts), encoded(name))
+                format!("{secure}+sentinel://{}/{}", list(hosts), encoded(name).replace('/', "%2F"))
             }
             Servers::Cluster(hosts) => format!("{secure}+cluster://{}", list(hosts)),
         };
