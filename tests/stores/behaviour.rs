@@ -126,8 +126,11 @@ pub fn all(builder: Builder, mpm: Mpm) -> Server {
 /// The suite of the core over the store of `server`, whose handler is at `/suite`, but for the parts in
 /// `without`.
 pub fn suite(server: &Server, without: &[&str]) {
-    let text = include_str!("../../src/core/store/conformance/mod.rs");
-    let parts = text.lines().filter_map(|line| {
+    let texts = [
+        include_str!("../../src/core/store/conformance/mod.rs"),
+        include_str!("../../src/core/store/conformance/lists.rs"),
+    ];
+    let parts = texts.into_iter().flat_map(str::lines).filter_map(|line| {
         let (name, rest) = line.strip_prefix("pub fn ")?.split_once('(')?;
         rest.starts_with("store: &dyn Store)").then_some(name)
     });

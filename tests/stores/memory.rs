@@ -335,7 +335,7 @@ fn long(client: &mut Client, ops: &str) -> u16 {
 #[test]
 fn a_full_memory_refuses_newcomers_serves_those_it_has_and_recovers() {
     let server = sessions("1M").conf("SessionCacheControl off").start();
-    server.expect_log("the session would exceed SessionMemorySize");
+    server.expect_log("the store is full: SessionMemorySize");
     let mut first = visitor(&server);
     assert_eq!(run(&mut first, "set_user:ann"), ["set_user=SUCCESS"]);
     // All of them end soon, and none may go before.

@@ -95,7 +95,7 @@ fn a_record_that_is_too_large_is_refused_and_the_session_stays_as_it_was() {
         }
     }
     assert_eq!(status, 500);
-    server.expect_log("what the store can hold");
+    server.expect_log("larger than its store can hold");
     assert_eq!(run(&mut client, "incr:n"), ["incr=SUCCESS 2"]);
     assert_eq!(run(&mut client, "get_bytes:big3;is_new").len(), 2);
 }

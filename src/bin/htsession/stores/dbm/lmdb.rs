@@ -22,7 +22,8 @@ pub fn open(database: &Database, access: Access) -> Result<Opened, Failure> {
         Err(cause) if cause.is_locked() => (false, None),
         Err(cause) => return Err(refused(cause)),
     };
-    if alone && access == Access::Make {
+    // What is written to a doubtful file would make it look like a good one.
+    if alone && access != Access::Read {
         look_back(database, &data)?;
     }
     own(&data, &format!("{}{LOCK_END}", database.name))?;
