@@ -48,14 +48,14 @@ impl RedisAddress {
             Servers::One(host) => format!("{secure}://{host}"),
             Servers::Socket(path) => format!("{secure}+unix://{path}"),
             Servers::Sentinels(hosts, name) => {
-                format!("{secure}+sentinel://{}/{}", list(hosts), encoded(name).replace('/', "%2F"))
+                format!("{secure}+sentinel://{}/{}", list(hosts), encoded(name, b"-._~"))
             }
             Servers::Cluster(hosts) => format!("{secure}+cluster://{}", list(hosts)),
         };
         let mut mark = '?';
         for (name, value) in options {
             // Writing to a text does not fail.
-            let _ = write!(text, "{mark}{name}={}", encoded(&value));
+            let _ = write!(text, "{mark}{name}={}", encoded(&value, b"-._~/:"));
             mark = '&';
         }
         Ok(Some(text))
@@ -66,11 +66,11 @@ fn list(hosts: &[Host]) -> String {
     hosts.iter().map(Host::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// With `%XX` for every byte that might mean something in an address.
-fn encoded(text: &str) -> String {
+/// With `%XX` for every byte but letters, digits and those of `plain`.
+fn encoded(text: &str, plain: &[u8]) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/:".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || plain.contains(&byte) {
             encoded.push(char::from(byte));
         } else {
             let _ = write!(encoded, "%{byte:02X}");
