@@ -27,6 +27,7 @@ build: deps ## Build module and tool: target/release/libmod_session_store.so, ht
 	$(CARGO) build --release --locked
 
 demo: build ## Serve the demo on 127.0.0.1:8080 until ctrl-C
+	@tests/deps.sh demo
 	@httpd-conf/demo/run
 
 test: ## Install what is missing, then check and test everything

@@ -13,11 +13,11 @@ mod httpd {
 
     const SHIM: [&str; 3] = ["hooks.c", "log.c", "inline.c"];
     const FUNCTIONS: &str = "(ap|apr|shim|session_store)_.*";
-    const TYPES: &str = "request_rec|server_rec|cmd_parms|command_rec|module|authz_.*|rewrite_mapfunc_t|\
+    const TYPES: &str = "request_rec|server_rec|session_rec|cmd_parms|command_rec|module|authz_.*|rewrite_mapfunc_t|\
                          (ap|apr|session_store)_.*";
     const VARIABLES: &str = "(AP|APR|APLOG|AUTHZ|HTTP|MODULE_MAGIC|SHIM|SESSION_STORE|OK$|DECLINED$|DONE$|\
                              SUSPENDED$|RSRC_CONF|ACCESS_CONF|OR_|GLOBAL_ONLY|NOT_IN|TAKE|ITERATE|\
-                             RAW|FLAG|CONN_|ap_).*";
+                             RAW|FLAG|CONN_|ap_|apr_hook_debug).*";
 
     pub fn build() {
         println!("cargo:rerun-if-changed=build.rs");

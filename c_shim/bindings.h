@@ -17,6 +17,7 @@
 #include "mod_auth.h"
 #include "mod_log_config.h"
 #include "mod_rewrite.h"
+#include "mod_session.h"
 #include "unixd.h"
 #include "apr_buckets.h"
 #include "apr_dbm.h"

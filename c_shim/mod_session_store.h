@@ -51,8 +51,8 @@
  * is answered APR_EINVAL, by each function, and never followed.
  *
  * A key is 1 to SESSION_STORE_KEY_MAX bytes of UTF-8 without control
- * characters, compared without regard to ASCII case and spelled as first set.
- * A value is bytes. Times are microseconds, as everywhere in APR: an apr_time_t
+ * characters, compared without regard to ASCII case and spelled as first set;
+ * mod_session is none. A value is bytes. Times are microseconds, as everywhere in APR: an apr_time_t
  * since 1970-01-01 UTC, an apr_interval_time_t as a span.
  *
  * ## Ownership
@@ -221,7 +221,9 @@ APR_DECLARE_OPTIONAL_FN(apr_status_t, session_store_add,
                          apr_int64_t *sum));
 
 /**
- * Lists the keys, in the order and spelling in which they were first set.
+ * Lists the keys, in the order and spelling in which they were first set. Keys
+ * that end in -pw or -site are left out, here and wherever a session is shown:
+ * mod_auth_form keeps passwords under such names.
  * @param r    a request of the tree
  * @param keys receives an array of const char *; empty if there is no session
  * @return see "Results"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what this project needs and this machine lacks, by apt-get, and says what and why.
 #
-#   deps.sh [build] [test] [bench] [docker]     build if nothing is named
+#   deps.sh [build] [demo] [test] [bench] [docker]     build if nothing is named
 #
 # Only httpd's program and modules are installed, not the package that runs it as a service, and what
 # comes as a service is neither started nor enabled: nothing listens anywhere afterwards.
@@ -35,6 +35,11 @@ need_for() {
             need apache2-dev 'headers of httpd and APR, apxs'
             need libclang-dev 'bindgen reads the headers with it'
             ;;
+        demo)
+            need libapache2-mod-php 'the page in PHP'
+            need_command python3 python3 'the server in Python'
+            need_command perl perl-base 'the CGI script'
+            ;;
         test)
             need_command memcached memcached 'sessions in an object cache on the network'
             need_command openssl openssl 'makes a certificate for the tests over TLS'
@@ -42,17 +47,20 @@ need_for() {
             need libapache2-mod-php 'real PHP: the example of the README'
             need php-fpm 'PHP behind FastCGI'
             need libapache2-mod-wsgi-py3 'Python by WSGI'
+            need libapache2-mod-python 'mod_python: the session class for it'
+            need libapache2-mod-perl2 'mod_perl: notes from Perl'
             need_command python3 python3 'an application by CGI and as a server of its own'
             ;;
         bench)
             need_command wrk wrk 'makes the load'
+            need_command redis-server redis-server 'the row of sessions in Redis'
             ;;
         docker)
             need_command debootstrap debootstrap 'makes a base image where no registry answers'
             need debian-archive-keyring 'checks what debootstrap fetches'
             ;;
         *)
-            echo "deps: $1 is none of build, test, bench, docker" >&2
+            echo "deps: $1 is none of build, demo, test, bench, docker" >&2
             exit 2
             ;;
     esac

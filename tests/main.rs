@@ -1,9 +1,11 @@
 //! Tests against a real httpd. One binary, so that the harness is built once.
 
 mod bad_input;
+mod bridge;
 mod c_api;
 mod caches;
 mod cleanup;
+mod clients;
 mod config;
 mod ends;
 mod examples;

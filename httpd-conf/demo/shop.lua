@@ -5,11 +5,7 @@
 
 local view = require "view"
 
-local GOODS = {
-    { id = "tea", name = "Green tea", note = "100 g, loose", cents = 640 },
-    { id = "mug", name = "Blue mug", note = "holds 0.3 l", cents = 1250 },
-    { id = "honey", name = "Heather honey", note = "250 g jar", cents = 790 },
-}
+local GOODS
 local MOST_OF_ONE = 99
 local LONGEST_NAME = 40
 
@@ -17,6 +13,18 @@ local function value(r, key) return r.notes["session:" .. key] end
 local function set(r, key, text) r.notes["session:" .. key] = text end
 local function fact(r, name) return r.notes["session-store." .. name] end
 local function tell(r, name, text) r.notes["session-store." .. name] = text end
+
+-- What the shop sells, a line for each: the same for its pages in other languages.
+local function read_goods(r)
+    local goods = {}
+    for line in io.lines(r.document_root .. "/../goods.tsv") do
+        local id, name, note, cents = line:match("^(%w+)\t([^\t]+)\t([^\t]+)\t(%d+)$")
+        if id then
+            goods[#goods + 1] = { id = id, name = name, note = note, cents = math.tointeger(tonumber(cents)) }
+        end
+    end
+    return goods
+end
 
 -- The cart is one value, as "tea=2&mug=1".
 local function read_cart(r)
@@ -136,6 +144,7 @@ local function act(r, action)
 end
 
 function handle(r)
+    GOODS = GOODS or read_goods(r)
     r.content_type = "text/html; charset=utf-8"
     r.headers_out["Content-Security-Policy"] = "default-src 'none'; style-src 'self'; "
         .. "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"

@@ -22,6 +22,12 @@ local FRAME = [[
 <body>
 <header>
 <p class="mark">mod_session_store</p>
+<nav aria-label="Pages">
+<a href="/" aria-current="page">Shop <small>Lua</small></a>
+<a href="/checkout">Checkout <small>PHP</small></a>
+<a href="/club">Club <small>Python server</small></a>
+<a href="/receipt">Receipt <small>CGI in Perl</small></a>
+</nav>
 <h1>{title}</h1>
 {{lead}}
 </header>

@@ -17,6 +17,7 @@ pub mod dbm;
 pub mod guard;
 pub mod language;
 pub mod log;
+pub mod mod_session;
 pub mod mutex;
 pub mod pool;
 pub mod provider;

@@ -65,6 +65,12 @@ impl<'r> Table<'r> {
         unsafe { sys::apr_table_addn(self.raw, name, value) }
     }
 
+    /// Removes everything.
+    pub fn clear(self) {
+        // SAFETY: the table lives.
+        unsafe { sys::apr_table_clear(self.raw) };
+    }
+
     /// Removes every value of `name`.
     pub fn unset(self, name: &str) {
         let name = c_string(name);

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 
 use super::config::place_of;
 use super::handler::{self, Stage};
-use super::{answer, backend, notes, raw, report, tree, veil};
+use super::{answer, backend, bridge, notes, raw, report, tree, veil};
 use crate::httpd::guard::trip;
 use crate::httpd::request::Request;
 
@@ -68,6 +68,10 @@ pub fn output(request: Request<'_>) -> Verdict {
         backend::strip(request);
         return if running { later_output(request) } else { Verdict::PassAndLeave };
     }
+    if let Some(status) = bridge::error_due(request) {
+        handler::release(request);
+        return replace(request, status);
+    }
     match first_output(request, running) {
         Ok(()) => {
             raw::leave(request, std::ptr::null_mut());
@@ -80,12 +84,16 @@ pub fn output(request: Request<'_>) -> Verdict {
         Err(failure) => {
             report::failure(request, "committing a session", &failure);
             handler::release(request);
-            if let Some(slot) = tree::slot(request) {
-                slot.replaced.set(true);
-            }
-            Verdict::Replace(report::status(&failure))
+            replace(request, report::status(&failure))
         }
     }
+}
+
+fn replace(request: Request<'_>, status: u16) -> Verdict {
+    if let Some(slot) = tree::slot(request) {
+        slot.replaced.set(true);
+    }
+    Verdict::Replace(status)
 }
 
 /// The head is about to leave: the last chance for cookies.

@@ -4,6 +4,7 @@
 mod answer;
 pub mod api;
 mod backend;
+mod bridge;
 mod cleanup;
 mod clients;
 mod commands;

@@ -4,6 +4,7 @@ use super::config::place_of;
 use super::process::{self, Process};
 use super::tree::{self, Failure, Slot};
 use crate::core::session::notes::{Applied, Look, Offer, VALUE_PREFIX, is_ours};
+use crate::core::session::values::Key;
 use crate::core::session::{Access, Services, Session, SessionError};
 use crate::httpd::request::Request;
 
@@ -169,9 +170,12 @@ fn changes(request: Request<'_>, slot: &Slot) -> Vec<(String, Option<Vec<u8>>)> 
 }
 
 /// Writes a change that came over the C interface through to the notes of every running handler.
-pub fn write_through(request: Request<'_>, key: &str, value: Option<&[u8]>) {
+pub fn write_through(request: Request<'_>, key: &Key, value: Option<&[u8]>) {
+    if key.is_hidden() {
+        return;
+    }
     let value = value.filter(|value| !value.contains(&0));
-    let name = format!("{VALUE_PREFIX}{key}");
+    let name = format!("{VALUE_PREFIX}{}", key.as_str());
     for record in offered(request) {
         let Some(slot) = tree::slot(record) else { continue };
         slot.offered_as.set(None);

@@ -87,6 +87,7 @@ pub fn failure(request: Request<'_>, doing: &str, failure: &Failure) {
             ),
         ),
         Failure::Backend(cause) => (Level::Error, format!("{cause}; none of them was obeyed")),
+        Failure::Entries(cause) => (Level::Error, cause.to_string()),
         Failure::Session(cause) => (level_of(cause), cause.to_string()),
     };
     line(request, level, &format!("{doing}: {text}"));

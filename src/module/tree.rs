@@ -6,6 +6,7 @@ use std::ffi::c_void;
 use std::sync::Arc;
 
 use super::backend::Awaited;
+use super::bridge;
 use super::config::{place_of, server_config};
 use super::module_record;
 use super::process::{self, Process};
@@ -13,6 +14,7 @@ use super::veil::{self, Veil};
 use crate::core::config::{Place, Sources};
 use crate::core::cookie::values_of;
 use crate::core::export::orders::TooMany;
+use crate::core::session::bridge::Unfit;
 use crate::core::session::candidates::{Candidates, Source};
 use crate::core::session::notes::Offer;
 use crate::core::session::rules::{Rules, Surroundings};
@@ -39,6 +41,8 @@ pub enum Failure {
     Notes(usize),
     /// A backend orders more than any should.
     Backend(TooMany),
+    /// mod_session wants kept what no session can.
+    Entries(Unfit),
     /// The session says no.
     Session(SessionError),
 }
@@ -76,6 +80,8 @@ pub struct Slot {
     pub veil: RefCell<Veil>,
     /// Its handler is a backend that may change the session by the head of its answer.
     pub awaited: Cell<Option<Awaited>>,
+    /// What mod_session has of those sessions.
+    pub bridge: RefCell<bridge::State>,
     /// The sessions of the tree: with its first record only.
     pub tree: RefCell<Tree>,
 }
@@ -96,13 +102,29 @@ pub struct Tree {
 
 /// What tells two sessions of a tree apart: places with other settings see another session.
 #[derive(PartialEq, Eq)]
-struct Identity {
+pub struct Identity {
     scope: Arc<str>,
     name: Arc<str>,
     sources: Sources,
 }
 
 impl Identity {
+    /// That of the session of the request's place.
+    pub fn of(request: Request<'_>) -> Identity {
+        let place = place_of(request);
+        Identity {
+            scope: scope_of(request, place),
+            name: Arc::from(place.id_name()),
+            sources: place.id_sources().clone(),
+        }
+    }
+
+    /// Whether the session of the request's place is this one.
+    pub fn fits(&self, request: Request<'_>) -> bool {
+        let place = place_of(request);
+        self.is(&scope_of(request, place), place)
+    }
+
     fn is(&self, scope: &str, place: &Place) -> bool {
         *self.scope == *scope
             && *self.name == *place.id_name()
@@ -230,11 +252,7 @@ impl Tree {
             Some(at) => at,
             None if self.sessions.len() == SESSIONS_MAX => return None,
             None => {
-                let identity = Identity {
-                    scope: Arc::clone(&scope),
-                    name: Arc::from(place.id_name()),
-                    sources: place.id_sources().clone(),
-                };
+                let identity = Identity::of(request);
                 // Room for the one session that nearly every tree has.
                 self.sessions.reserve_exact(1);
                 self.sessions.push((identity, self.make(request, place, scope, process)));

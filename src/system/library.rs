@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, c_void};
 use std::mem::zeroed;
+use std::ptr::NonNull;
 
 /// Keeps the library that holds `address` loaded to the end of the process, however often it is closed.
 /// What is part of the program is there anyway.
@@ -34,6 +35,13 @@ pub fn keep_loaded(address: *const c_void) -> Result<(), String> {
     Err(unsafe { CStr::from_ptr(problem) }.to_string_lossy().into_owned())
 }
 
+/// The function `name` of the program or of any library that shows its names to all; none if there is
+/// none now. It may go with its library.
+pub fn function(name: &CStr) -> Option<NonNull<c_void>> {
+    // SAFETY: looks the name up and runs nothing.
+    NonNull::new(unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) })
+}
+
 fn library_of(address: *const c_void) -> Option<libc::Dl_info> {
     // SAFETY: a struct of pointers, which the call fills.
     let mut info: libc::Dl_info = unsafe { zeroed() };
@@ -44,6 +52,12 @@ fn library_of(address: *const c_void) -> Option<libc::Dl_info> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_function_is_found_by_its_name() {
+        assert_eq!(function(c"malloc").map(NonNull::as_ptr), Some(libc::malloc as *mut c_void));
+        assert_eq!(function(c"no such function"), None);
+    }
 
     #[test]
     fn libraries_and_the_program_are_kept_and_nothing_else() {

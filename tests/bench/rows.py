@@ -26,6 +26,7 @@ class Row:
     sessions: bool = True  # requests carry the cookies of many sessions
     counts: bool = True  # each request adds one, so lost increments show
     ours: bool = False
+    store: str = "file"  # a server has one store: rows of another one are served by another server
     goal: Goal | None = None
 
 
@@ -41,6 +42,15 @@ ROWS = [
         goal=Goal("limit file", cpu=6.0, rate=0.05, lost=0)),
     Row("file, read", "/file-read", "SetHandler bench-store-read\nSessionEngine on",
         seed="/file", counts=False, ours=True, goal=Goal("file", cpu_share=0.7)),
+    Row("memory", "/memory", "SetHandler bench-store\nSessionEngine on", ours=True, store="memory",
+        goal=Goal("limit memory", cpu=4.0, rate=0.05, lost=0)),
+    Row("memory, read", "/memory-read", "SetHandler bench-store-read\nSessionEngine on",
+        seed="/memory", counts=False, ours=True, store="memory",
+        goal=Goal("memory", cpu_share=0.7)),
+    Row("dbm (lmdb)", "/dbm", "SetHandler bench-store\nSessionEngine on", ours=True, store="dbm",
+        goal=Goal("limit file", cpu=6.0, rate=0.05, lost=0)),
+    Row("redis", "/redis", "SetHandler bench-store\nSessionEngine on", ours=True, store="redis",
+        goal=Goal(FLOOR, cpu=70.0, rate=0.60, lost=0)),
     Row("engine on, unused", "/unused", "SetHandler bench-none\nSessionEngine on",
         sessions=False, counts=False, ours=True, goal=Goal(FLOOR, rate=0.02)),
     Row("engine on, notes off, unused", "/unused-quiet",
@@ -53,4 +63,12 @@ UNUSED = [row for row in ROWS if row.name.endswith("unused")]
 UNUSED_INSTRUCTIONS = 1500
 
 # Server-wide configuration of our module in a measured server.
-OURS = 'LoadModule session_store_module "@MODULE@"\nSessionDataDir "@ROOT@/sessions"\n'
+OURS = 'LoadModule session_store_module "@MODULE@"\n'
+
+# And of each store. @MEMORY@ is a directory that is no disk, @REDIS@ the address of a Redis.
+STORES = {
+    "file": 'SessionDataDir "@ROOT@/sessions"\n',
+    "memory": 'SessionStore memory:64M\nSessionDataDir "@MEMORY@"\n',
+    "dbm": 'SessionStore dbm\nSessionDataDir "@ROOT@/sessions"\n',
+    "redis": 'SessionStore @REDIS@\nSessionScope bench\n',
+}

@@ -61,10 +61,14 @@ def free_port():
 
 
 class Server:
-    """httpd on loopback with all rows in one configuration. Use as a context."""
+    """httpd on loopback with all rows of a store in one configuration. Use as a context."""
 
-    def __init__(self, mpm, ours, payload=0, module=MODULE, wrapper=(), directory=None):
-        self.mpm, self.ours, self.payload = mpm, ours, payload
+    def __init__(self, mpm, ours, payload=0, module=MODULE, wrapper=(), directory=None,
+                 store="file"):
+        self.mpm, self.ours, self.payload, self.store = mpm, ours, payload, store
+        self.memory = pathlib.Path("/dev/shm" if os.path.isdir("/dev/shm") else "/tmp",
+                                   f"session-store-bench.{os.getpid()}.{store}")
+        self.redis = None
         self.module, self.wrapper = pathlib.Path(module).resolve(), list(wrapper)
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="session-store-bench.", dir=directory))
         self.port = free_port()
@@ -92,7 +96,11 @@ class Server:
             except ProcessLookupError:
                 pass
             self.process.wait()
+        if self.redis:
+            self.redis.kill()
+            self.redis.wait()
         shutil.rmtree(self.root, ignore_errors=True)
+        shutil.rmtree(self.memory, ignore_errors=True)
 
     def _prepare(self):
         self.root.chmod(0o755)
@@ -102,6 +110,22 @@ class Server:
         if os.geteuid() == 0:
             shutil.chown(self.root / "limit", "www-data", "www-data")
         (self.root / "httpd.conf").write_text(self._configuration(libs))
+
+    def _start_redis(self):
+        """A Redis of our own that keeps nothing on disk; returns its address."""
+        port = free_port()
+        with open(self.root / "redis.log", "w") as log:
+            self.redis = subprocess.Popen(
+                [tool("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", "",
+                 "--appendonly", "no"], stdout=log, stderr=log, start_new_session=True)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                return f"redis://127.0.0.1:{port}"
+            except OSError:
+                time.sleep(0.05)
+        raise Failed("redis-server did not listen within 20 s")
 
     def _configuration(self, libs):
         modules = run([tool("apxs", "apxs2"), "-q", "LIBEXECDIR"], "asking apxs").strip()
@@ -120,11 +144,14 @@ class Server:
         parts.append(CHILDREN[self.mpm])
         parts.append(f'BenchPayload {self.payload}\nBenchLimitDir "{self.root}/limit"')
         if self.ours:
-            parts.append(rows.OURS)
+            parts.append(rows.OURS + rows.STORES[self.store])
         for row in rows.ROWS:
-            if self.ours or not row.ours:
+            if row.store == self.store and (self.ours or not row.ours):
                 parts.append(f"<Location {row.path}>\n{row.place}\n</Location>")
         text = "\n".join(parts) + "\n"
+        if "@REDIS@" in text:
+            text = text.replace("@REDIS@", self._start_redis())
+        text = text.replace("@MEMORY@", str(self.memory))
         return text.replace("@ROOT@", str(self.root)).replace("@MODULE@", str(self.module))
 
     def _start(self):

@@ -41,7 +41,7 @@ make_base() {
     local from
     command -v debootstrap >/dev/null || tests/deps.sh docker
     from=$(mirror)
-    from=${from:-http://deb.debian.org/debian}
+    [ -n "$from" ] || { say "apt knows no source of $release to make a base image from"; exit 1; }
     root=$(mktemp -d)
     trap 'as_root rm -rf "$root" "$root.log"' EXIT
     say "no registry has debian:$release: making $made_base with debootstrap (about a minute)"

@@ -1,7 +1,7 @@
 //! Handlers outside of httpd's own processes: what they see of a session and how they change it.
 
 mod clients;
-mod faces;
+pub mod faces;
 mod hidden;
 mod holding;
 mod inner;

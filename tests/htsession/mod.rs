@@ -8,6 +8,7 @@ mod manual;
 mod moving;
 mod owners;
 mod printing;
+mod redis;
 
 use std::ffi::OsStr;
 use std::io::Write;

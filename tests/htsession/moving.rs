@@ -8,13 +8,13 @@ use crate::steps::{run, sessions, visitor};
 use crate::support::{Client, SERVER_USER, Server, apxs, ids_of, is_root};
 
 /// A store of a server's: its lines of configuration, its name for the tool, more arguments.
-struct Kind {
-    conf: String,
-    store: String,
-    more: Vec<String>,
+pub struct Kind {
+    pub conf: String,
+    pub store: String,
+    pub more: Vec<String>,
 }
 
-fn files(server: &Server, name: &str) -> Kind {
+pub fn files(server: &Server, name: &str) -> Kind {
     let dir = server.root().join(name).display().to_string();
     let conf = format!("SessionDataDir \"{dir}\"");
     Kind { conf, store: format!("file:{dir}"), more: Vec::new() }
@@ -26,7 +26,7 @@ fn memory(server: &Server) -> Kind {
     Kind { conf, store: "memory:8M".to_owned(), more: vec!["--data-dir".to_owned(), dir] }
 }
 
-fn dbm(server: &Server, kind: &str) -> Kind {
+pub fn dbm(server: &Server, kind: &str) -> Kind {
     let file = server.root().join("data").join(format!("db.{kind}")).display().to_string();
     let store = format!("dbm:{file}");
     let conf = format!("SessionStore {store}\nSessionDBMType {kind}");
@@ -34,13 +34,13 @@ fn dbm(server: &Server, kind: &str) -> Kind {
 }
 
 impl Kind {
-    fn tool(&self, arguments: &[&str]) -> Tool {
+    pub fn tool(&self, arguments: &[&str]) -> Tool {
         let store = ["--store", &self.store].into_iter();
         tool(store.chain(self.more.iter().map(String::as_str)).chain(arguments.iter().copied()))
     }
 
     /// Copies everything to another kind; returns how many.
-    fn copy_to(&self, to: &Kind) -> u64 {
+    pub fn copy_to(&self, to: &Kind) -> u64 {
         let more = self.more.iter().chain(&to.more).map(String::as_str);
         let words = ["copy", &self.store, &to.store, "--json"].into_iter().chain(more);
         let counts = tool(words.chain(owner())).json();
@@ -49,7 +49,7 @@ impl Kind {
     }
 
     /// Lets the server use it.
-    fn serve(&self, server: &mut Server) {
+    pub fn serve(&self, server: &mut Server) {
         let places = "<Location \"/probe\">\nSetHandler probe\n</Location>\nSessionEngine on\n";
         let conf = format!("{places}{}", self.conf);
         server.reconfigure(|builder| builder.clear_conf().conf(&conf));
@@ -59,14 +59,14 @@ impl Kind {
 
 const FACTS: &str = "get:cart;get_bytes:raw;user;created;timeout;id;is_new";
 
-fn shopper(server: &Server) -> Client {
+pub fn shopper(server: &Server) -> Client {
     let mut client = visitor(server);
     run(&mut client, "set_user:ann;set:cart=apples;set_bytes:raw=%00%ff;set_timeout:900000000");
     client
 }
 
 #[track_caller]
-fn moves(from: impl Fn(&Server) -> Kind, to: impl Fn(&Server) -> Kind) {
+pub fn moves(from: impl Fn(&Server) -> Kind, to: impl Fn(&Server) -> Kind) {
     let mut server = sessions().start();
     let (from, to) = (from(&server), to(&server));
     server.allow_log("can damage the whole file");
@@ -165,6 +165,19 @@ fn lmdb_beside_a_server_is_read_and_written() {
     assert_eq!(spare.copy_to(&kind), 1, "into it as well");
     assert_eq!(run(&mut other, "incr:n"), ["incr=SUCCESS 3"]);
     server.finish();
+}
+
+#[test]
+fn what_was_copied_into_lmdb_is_on_the_disk_when_the_tool_ends() {
+    let server = sessions().start();
+    visitor(&server);
+    server.stop();
+    let to = dbm(&server, "lmdb");
+    files(&server, "sessions").copy_to(&to);
+    let names = fs::read_dir(server.root().join("data")).expect("the directory").flatten();
+    let names: Vec<_> = names.map(|entry| entry.file_name().into_string().expect("text")).collect();
+    assert!(names.contains(&"db.lmdb".to_owned()), "{names:?}");
+    assert!(!names.iter().any(|name| name.ends_with("-unsynced")), "{names:?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! It uses the rules and stores of the library's core and its wrappers of the system, and nothing of
 //! httpd's but APR's DBM: it starts where no httpd is.
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 mod arguments;
 mod ask;

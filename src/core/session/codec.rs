@@ -283,7 +283,7 @@ impl<'de> List<'de> for ReadValues {
     const WHAT: &'static str = "keys and values";
 
     fn add(&mut self, (key, value): Self::Item) -> bool {
-        Key::new(key).is_some_and(|key| self.0.insert_new(key, value.to_vec()))
+        Key::stored(key).is_some_and(|key| self.0.insert_new(key, value.to_vec()))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod add;
 mod at_once;
+pub mod bridge;
 pub mod candidates;
 mod change;
 pub mod codec;

@@ -12,6 +12,7 @@ use super::error::SessionError;
 use super::state::Session;
 use super::values::Key;
 use crate::core::clock::Clock;
+use crate::core::export::text::decoded;
 
 /// In front of a key in the name of a note.
 pub const VALUE_PREFIX: &str = "session:";
@@ -26,6 +27,8 @@ const TIMEOUT: &str = "session-store.timeout";
 const USER: &str = "session-store.user";
 const ID: &str = "session-store.id";
 const DO: &str = "session-store.do";
+/// Keys to be removed, for handlers whose language cannot take a note away: PHP's cannot.
+const UNSET: &str = "session-store.unset";
 
 fn number(number: u64) -> Text {
     Cow::Owned(number.to_string().into_bytes())
@@ -131,6 +134,8 @@ fn word(text: &str) -> Option<Do> {
 #[derive(Default)]
 pub struct Look {
     values: Vec<(Key, Option<Vec<u8>>)>,
+    /// Keys that are to be removed whatever their notes say.
+    removed: Vec<Key>,
     user: Option<Option<String>>,
     timeout: Option<u32>,
     todo: Vec<Do>,
@@ -163,6 +168,9 @@ impl Look {
                 look.removed(name);
             }
         }
+        let removed = std::mem::take(&mut look.removed);
+        look.values.retain(|(key, _)| !removed.contains(key));
+        look.values.extend(removed.into_iter().map(|key| (key, None)));
         look
     }
 
@@ -194,6 +202,20 @@ impl Look {
             }
         } else if name.eq_ignore_ascii_case(DO.as_bytes()) {
             self.words(value);
+        } else if name.eq_ignore_ascii_case(UNSET.as_bytes()) {
+            self.keys(value);
+        }
+    }
+
+    /// Keys, percent-encoded and separated by commas. They win over notes, which their writer cannot
+    /// take back.
+    fn keys(&mut self, value: &[u8]) {
+        for part in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+            match decoded(part).as_deref().and_then(Key::from_bytes) {
+                Some(key) => self.removed.push(key),
+                None if part.is_empty() => {}
+                None => self.refused += 1,
+            }
         }
     }
 

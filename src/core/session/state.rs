@@ -253,9 +253,9 @@ impl Session {
         self.view.values.get(key)
     }
 
-    /// All keys and values, in the order in which they were first set.
+    /// Keys and values, in the order in which they were first set; not those that nobody is shown.
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &[u8])> {
-        self.view.values.iter()
+        self.view.values.iter().filter(|(key, _)| !key.is_hidden())
     }
 
     /// The id in the form that travels; reserves one if there is none yet, which is kept only if

@@ -6,17 +6,48 @@ use std::sync::Arc;
 /// Longest key, in bytes.
 pub const KEY_MAX: usize = 128;
 
+/// The key of the text that mod_session keeps here when other modules encode it for it.
+const RESERVED: &str = "mod_session";
+
+/// How the keys end under which mod_auth_form keeps a password, and what stands for one.
+const SECRET: [&str; 2] = ["-pw", "-site"];
+
 /// The name of a value: 1 to 128 bytes of printable UTF-8, compared without regard to ASCII case and
 /// spelled as first set.
 #[derive(Clone)]
 pub struct Key(Arc<str>);
 
 impl Key {
-    /// Checks and takes `name`; none if it cannot be a key.
+    /// Checks and takes `name`; none if it cannot be a key, or is no key for handlers.
     pub fn new(name: &str) -> Option<Key> {
+        Key::stored(name).filter(|key| !key.is_reserved())
+    }
+
+    /// The same for a key in a record, where the reserved one may be too.
+    pub fn stored(name: &str) -> Option<Key> {
         let printable =
             !name.is_empty() && name.len() <= KEY_MAX && !name.chars().any(char::is_control);
         printable.then(|| Key(Arc::from(name)))
+    }
+
+    /// The key of a text of mod_session's: no handler can name it.
+    pub fn reserved() -> Key {
+        Key(Arc::from(RESERVED))
+    }
+
+    /// Whether it is [`Key::reserved`].
+    pub fn is_reserved(&self) -> bool {
+        self.0.eq_ignore_ascii_case(RESERVED)
+    }
+
+    /// Whether the value is in no list, offer, export or log: it is or may hold a password.
+    pub fn is_hidden(&self) -> bool {
+        let name = self.0.as_bytes();
+        let ends = |end: &str| {
+            let tail = name.len().checked_sub(end.len()).and_then(|at| name.get(at..));
+            tail.is_some_and(|tail| tail.eq_ignore_ascii_case(end.as_bytes()))
+        };
+        self.is_reserved() || SECRET.into_iter().any(ends)
     }
 
     /// Checks and takes bytes that came over an interface.
@@ -129,6 +160,20 @@ mod tests {
             assert!(Key::new(bad).is_none(), "{bad:?}");
         }
         assert!(Key::from_bytes(&[0xff, 0xfe]).is_none());
+    }
+
+    #[test]
+    fn a_password_and_what_mod_session_keeps_are_hidden_and_the_latter_has_no_name() {
+        for name in ["form-pw", "My Realm-PW", "-pw", "form-Site", "é-pw"] {
+            assert!(Key::new(name).unwrap().is_hidden(), "{name}");
+        }
+        for name in ["form-user", "pw", "site", "form-pws", "w", "mod_sessions"] {
+            assert!(!Key::new(name).unwrap().is_hidden(), "{name}");
+        }
+        for name in ["mod_session", "Mod_Session"] {
+            assert!(Key::new(name).is_none() && Key::stored(name).unwrap().is_hidden(), "{name}");
+        }
+        assert!(Key::reserved() == Key::stored("MOD_SESSION").unwrap());
     }
 
     #[test]

@@ -69,7 +69,9 @@ pub fn code(request: Request<'_>, failure: &Failure) -> apr_status_t {
     let cause = match failure {
         Failure::Off => return CODES.not_implemented,
         Failure::UserChanged => return CODES.not_found,
-        Failure::Phase | Failure::Notes(_) | Failure::Backend(_) => return CODES.invalid,
+        Failure::Phase | Failure::Notes(_) | Failure::Backend(_) | Failure::Entries(_) => {
+            return CODES.invalid;
+        }
         Failure::NoProcess => return CODES.general,
         Failure::Session(cause) => cause,
     };

@@ -55,7 +55,7 @@ fn set(request: Request<'_>, key: &Key, value: Option<&[u8]>) -> Result<(), apr_
         Some(value) => session.set(key, value),
         None => session.unset(key).map(drop),
     })?;
-    notes::write_through(request, key.as_str(), value);
+    notes::write_through(request, key, value);
     Ok(())
 }
 
@@ -139,7 +139,7 @@ pub unsafe extern "C" fn session_store_add(
     call(r, |request| {
         let (key, out) = (key_at(key)?, place_for(sum)?);
         let total = with(request, |session, services| session.add(services, &key, delta))?;
-        notes::write_through(request, key.as_str(), Some(total.to_string().as_bytes()));
+        notes::write_through(request, &key, Some(total.to_string().as_bytes()));
         *out = total;
         Ok(())
     })

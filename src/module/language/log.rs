@@ -23,7 +23,8 @@ unsafe extern "C" fn value(record: *mut sys::request_rec, key: *mut c_char) -> *
     // SAFETY: httpd's record while it is logged.
     let Some(request) = (unsafe { Request::from_raw(record) }) else { return none };
     // SAFETY: a C string of the log format.
-    let Some(key) = unsafe { bytes_of(key) }.and_then(Key::from_bytes) else { return none };
+    let key = unsafe { bytes_of(key) }.and_then(Key::from_bytes);
+    let Some(key) = key.filter(|key| !key.is_hidden()) else { return none };
     let pool = request.pool();
     let found = || {
         tree::seen(request, |session| session.get(&key).map(|value| pool.bytes(value)))

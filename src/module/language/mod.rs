@@ -62,7 +62,7 @@ fn depends(request: Request<'_>) {
 
 /// The value of a key as a C string in `pool`; none if there is none, or none that a C string can hold.
 fn value_in(request: Request<'_>, pool: Pool, key: &[u8]) -> Option<*const c_char> {
-    let key = Key::from_bytes(key)?;
+    let key = Key::from_bytes(key).filter(|key| !key.is_hidden())?;
     let found = look(request, |session| {
         session.get(&key).filter(|value| !value.contains(&0)).map(|value| pool.bytes(value))
     });

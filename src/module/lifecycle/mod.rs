@@ -15,6 +15,7 @@ use std::time::Duration;
 use self::checks::Checked;
 pub use self::dump::dump;
 use self::kept::Kept;
+use super::bridge;
 use super::clients;
 use super::config::{separate, server_config, server_config_mut, servers};
 use super::language;
@@ -72,6 +73,8 @@ pub unsafe extern "C" fn register_hooks(pool: *mut sys::apr_pool_t) {
 pub unsafe fn pre_config(pool: *mut sys::apr_pool_t) -> c_int {
     // SAFETY: as the caller says.
     unsafe { language::register_with_others(pool) };
+    // SAFETY: every module of the configuration is loaded, and hooks are sorted later.
+    unsafe { bridge::register() };
     // SAFETY: the caller vouches for the pool; the type is a literal.
     let status = unsafe {
         sys::ap_mutex_register(
@@ -182,6 +185,7 @@ pub unsafe fn child_init(pool: *mut sys::apr_pool_t, main: *mut sys::server_rec)
     // SAFETY: nobody changes the settings in a child.
     let plan = unsafe { server_config(main) }.plan.clone();
     clients::watch(plan.is_some());
+    bridge::start();
     let Some(plan) = plan else { return };
     // SAFETY: as the caller says.
     let mutexes = match unsafe { plan.kept.attach(pool) } {

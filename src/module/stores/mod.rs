@@ -174,9 +174,7 @@ impl Plan {
             Plan::Dbm(plan) => Ok(plan.settings()),
             Plan::Memory(plan) => Ok(plan.settings()),
             #[cfg(feature = "redis")]
-            Plan::Redis(_) => Err("the address of a Redis may hold a password, so that it is not \
-                                   told: name the store itself (--store)"
-                .to_owned()),
+            Plan::Redis(plan) => plan.settings(),
             Plan::Socache(_) | Plan::Provider(_) => Err(format!(
                 "SessionStore {} can be opened by httpd only, which another program is not",
                 self.name()

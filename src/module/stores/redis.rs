@@ -34,6 +34,14 @@ impl Plan {
         Ok(Verdict::default())
     }
 
+    pub fn settings(&self) -> Result<Vec<(&'static str, String)>, String> {
+        let address = self.address.written(host::below_root)?.ok_or(
+            "the address of SessionStore holds a password, which is told to nobody: name the store by \
+             --store, or move the password into a file (password_file)",
+        )?;
+        Ok(vec![("SessionStore", address)])
+    }
+
     /// A Redis that does not answer keeps no server from starting: each request tries again.
     pub fn prepare(&self) -> Result<(Box<dyn Prepared>, News), String> {
         let material = Material::read(&self.address, host::child_owner(), &host::below_root)?;

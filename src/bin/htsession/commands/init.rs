@@ -13,14 +13,14 @@ pub fn run(out: &mut Output, place: &Place) -> Result<(), Failure> {
     let located = Located::find(place)?;
     let kind = stores::kind(&located)?;
     let there = kind.owner()?;
-    let (path, _) = make(&*kind, located.owner.or(there))?;
-    let what = if there.is_some() { "was there already and is sound" } else { "is made" };
-    out.line(&format!("{} {what}", plain(&path)))
+    let (said, _) = make(&*kind, located.owner.or(there))?;
+    out.line(&plain(&said))
 }
 
-/// Opens a store that may be missing; root makes it for `owner` and becomes that user. Says where it is.
+/// Opens a store that may be missing; root makes it for `owner` and becomes that user. Says what there
+/// is now.
 pub fn make(kind: &dyn Kind, owner: Option<Owner>) -> Result<(String, Opened), Failure> {
-    let path = kind.make(owner)?;
+    let said = kind.make(owner)?;
     become_owner(owner)?;
-    Ok((path, kind.open(Access::Make)?))
+    Ok((said, kind.open(Access::Make)?))
 }

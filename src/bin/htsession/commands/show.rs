@@ -52,6 +52,7 @@ pub fn run(
     let row = Row::new(&key, &found, None, &scopes, now());
     let damaged = row.state == State::Damaged;
     let values = found.iter().flat_map(|record| record.values.iter());
+    let values = values.filter(|(key, _)| !key.is_hidden());
     let values = values.map(|(key, value)| Value::of(key.as_str(), value, with_values)).collect();
     let shown = Shown { row, values };
     if out.json {

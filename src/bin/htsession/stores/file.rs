@@ -5,10 +5,10 @@ use std::any::Any;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use mod_session_store::core::store::dir::{DataDir, DirError, Owner};
+use mod_session_store::core::store::dir::{DataDir, DirError, DirLock, Owner};
 use mod_session_store::core::store::file::{FileStore, Options};
 
-use super::{Access, Alone, Kind, Opened, taken};
+use super::{Access, Alone, Kind, Opened, made, taken, whose};
 use crate::failure::Failure;
 use crate::located::Located;
 
@@ -47,15 +47,16 @@ impl Kind for Files {
     }
 
     fn make(&self, owner: Option<Owner>) -> Result<String, Failure> {
-        DataDir::prepare(&self.path, super::whose(owner)?).map_err(refused)?;
-        Ok(self.path.display().to_string())
+        let there = DataDir::owner_of(&self.path).map_err(refused)?.is_some();
+        DataDir::prepare(&self.path, whose(owner)?).map_err(refused)?;
+        Ok(made(&self.path, there))
     }
 
     fn open(&self, access: Access) -> Result<Opened, Failure> {
         let lock: Option<Box<dyn Any>> = match access {
             Access::Read | Access::Delete => None,
             Access::Change | Access::Make => {
-                Some(Box::new(self.checked()?.lock().map_err(refused)?))
+                Some(Box::new(take(&self.checked()?).map_err(refused)?))
             }
         };
         let store = FileStore::open(&self.path, Arc::new(Alone), self.options).map_err(refused)?;
@@ -64,6 +65,15 @@ impl Kind for Files {
 
     fn in_use(&self) -> Option<String> {
         in_use(&self.checked().ok()?)
+    }
+}
+
+/// Takes the lock of a directory, unless this process has it already for the other store of a copy.
+pub(super) fn take(dir: &DataDir) -> Result<Option<DirLock>, DirError> {
+    match dir.lock() {
+        Ok(lock) => Ok(Some(lock)),
+        Err(cause) if cause.locked_by() == Some(std::process::id()) => Ok(None),
+        Err(cause) => Err(cause),
     }
 }
 

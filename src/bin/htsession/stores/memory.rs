@@ -14,7 +14,7 @@ use mod_session_store::core::store::memory::{
 };
 use mod_session_store::system::mapping::{FileError, Mapping, SharedFile, View};
 
-use super::{Access, Alone, Kind, Opened, taken};
+use super::{Access, Alone, Kind, Opened, made, taken, whose};
 use crate::failure::Failure;
 use crate::located::Located;
 
@@ -59,9 +59,10 @@ impl Kind for Memory {
     }
 
     fn make(&self, owner: Option<Owner>) -> Result<String, Failure> {
+        let there = self.path.exists();
         // Not mapped: who maps it has it until the process ends.
-        self.file(super::whose(owner)?).map_err(refused)?;
-        Ok(self.path.display().to_string())
+        self.file(whose(owner)?).map_err(refused)?;
+        Ok(made(&self.path, there))
     }
 
     fn open(&self, access: Access) -> Result<Opened, Failure> {

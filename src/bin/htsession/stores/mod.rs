@@ -3,8 +3,11 @@
 mod dbm;
 mod file;
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 
 use std::any::Any;
+use std::path::Path;
 
 use mod_session_store::core::config::StoreChoice;
 use mod_session_store::core::lock::{MutexError, SlotMutexes};
@@ -42,8 +45,8 @@ pub trait Kind {
     /// Whose the data is; none if there is none yet, or if it belongs to nobody on this machine.
     fn owner(&self) -> Result<Option<Owner>, Failure>;
 
-    /// Makes the directory or the file that is missing, for `owner`: what only root can do. Says where
-    /// it is.
+    /// Makes the directory or the file that is missing, for `owner`: what only root can do. Says in a
+    /// sentence what there is now.
     fn make(&self, owner: Option<Owner>) -> Result<String, Failure>;
 
     /// Opens it, as the user that this process is by now.
@@ -65,7 +68,10 @@ pub fn kind(located: &Located) -> Result<Box<dyn Kind>, Failure> {
         StoreChoice::Provider { .. } => {
             Err(Failure::store("another module's store can be opened by httpd alone"))
         }
-        _ => Err(Failure::store("this release of htsession does not know this store")),
+        #[cfg(feature = "redis")]
+        StoreChoice::Redis(address) => Ok(Box::new(redis::Redis::new(address, located)?)),
+        #[cfg(not(feature = "redis"))]
+        StoreChoice::Redis(_) => Err(Failure::store("this htsession was built without Redis")),
     }
 }
 
@@ -78,6 +84,12 @@ fn whose(owner: Option<Owner>) -> Result<Owner, Failure> {
         )),
         None => Ok(Owner::current()),
     }
+}
+
+/// What [`Kind::make`] says of a path.
+fn made(path: &Path, there: bool) -> String {
+    let what = if there { "was there already and is sound" } else { "is made" };
+    format!("{} {what}", path.display())
 }
 
 /// Says that a server has the store.

@@ -14,6 +14,7 @@
 mod options;
 #[cfg(test)]
 mod tests;
+mod written;
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
 mod aliases;
+mod bridge;
 mod claims;
 mod cookies;
 mod ending;

@@ -126,6 +126,22 @@ fn notes_that_were_written_added_or_removed_are_changes() {
 }
 
 #[test]
+fn keys_are_removed_by_name_where_notes_cannot_be_taken_away() {
+    let browser = two_values();
+    let mut session = browser.open();
+    session.set(&key("two, words"), b"1").unwrap();
+    let applied = handle(&mut session, &browser, |notes| {
+        notes.set("session-store.unset", "A, two%2C%20words,never, b,%4");
+        // Who cannot take notes away cannot take this one back either.
+        notes.set("session:b", "2");
+        notes.set("session:c", "3");
+    });
+    assert_eq!(applied.unwrap(), Applied { unlock: false, refused: 1 });
+    assert_eq!(values(&session), [None, None, some("3")]);
+    assert_eq!(session.get(&key("two, words")), None);
+}
+
+#[test]
 fn what_another_interface_wrote_is_no_change_of_the_handlers() {
     let browser = two_values();
     let mut session = browser.open();

@@ -9,14 +9,14 @@ use mod_session_store::core::store::dbm::DbmStore;
 use mod_session_store::httpd::apr::initialize;
 use mod_session_store::httpd::dbm::{self, AprDbm};
 
-use super::{Database, Opened, own, refused};
+use super::{Database, Opened, own, refused, take};
 use crate::failure::Failure;
 use crate::stores::Alone;
 
 pub fn open(database: &Database, make: bool) -> Result<Opened, Failure> {
     initialize().map_err(|status| Failure::store(format!("starting APR: status {status}")))?;
     let data = database.checked()?;
-    let lock = data.lock().map_err(refused)?;
+    let lock = take(&data).map_err(refused)?;
     let (kind, path) = (name(database.kind), database.path());
     let failed = |cause: &dyn std::fmt::Display| Failure::store(cause.to_string());
     let files = dbm::files(kind, &path).map_err(|cause| failed(&cause))?;

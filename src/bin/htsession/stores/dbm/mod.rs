@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use mod_session_store::core::config::{DbmType, StoreChoice};
 use mod_session_store::core::store::dir::{DataDir, DirError, Owner};
 
-use super::file::{in_use, refused};
-use super::{Access, Kind, Opened, whose};
+use super::file::{in_use, refused, take};
+use super::{Access, Kind, Opened, made, whose};
 use crate::failure::Failure;
 use crate::located::Located;
 
@@ -79,7 +79,7 @@ impl Kind for Database {
         // An existing directory says by itself whose it is.
         let owner = owner.or(DataDir::owner_of(&self.dir).map_err(refused)?);
         DataDir::prepare(&self.dir, whose(owner)?).map_err(refused)?;
-        Ok(self.path().display().to_string())
+        Ok(made(&self.path(), self.path().exists()))
     }
 
     fn open(&self, access: Access) -> Result<Opened, Failure> {
