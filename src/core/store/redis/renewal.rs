@@ -15,6 +15,11 @@ use super::scripts::Run;
 
 /// Most scripts that are sent at once.
 const BATCH: usize = 256;
+/// How much earlier than Redis we take a session for lost: it counts whole milliseconds.
+const MARGIN: Duration = Duration::from_millis(5);
+/// For how long sessions that are let go are gathered, so that they go together: another machine that
+/// waits for one looks again later than this.
+const GATHER: Duration = Duration::from_millis(2);
 /// How long the thread stays awake with nothing to renew: waking it costs the next request a call of the
 /// system.
 const LINGER: Duration = Duration::from_secs(60);
@@ -41,7 +46,7 @@ impl Tenure {
         (sent, lease): (Instant, Duration),
         hold: Option<Duration>,
     ) -> Tenure {
-        let until = AtomicU64::new(micros(lease));
+        let until = AtomicU64::new(micros(lease.saturating_sub(MARGIN)));
         Tenure { name, token, start: sent, until, lost: AtomicBool::new(false), lease, hold }
     }
 
@@ -61,10 +66,12 @@ impl Tenure {
         }
         let rest = self.hold.map_or(self.lease, |hold| hold.saturating_sub(age));
         let extension = rest.min(self.lease);
-        (micros(extension) > left).then_some(extension)
+        // Near the end of the hold there is nothing to be won.
+        (micros(extension) > left + micros(self.lease) / 10).then_some(extension)
     }
 
     fn extended(&self, sent: Instant, by: Duration) {
+        let by = by.saturating_sub(MARGIN);
         let end = micros(sent.saturating_duration_since(self.start) + by);
         self.until.store(end, Ordering::Release);
     }
@@ -89,6 +96,8 @@ struct State {
     runs: bool,
     /// It sleeps until it is woken.
     sleeps: bool,
+    /// It has been told that there is something to let go.
+    gathers: bool,
     over: bool,
 }
 
@@ -116,7 +125,8 @@ impl Renewal {
         let mut state = self.state();
         state.held.remove(&number(tenure));
         state.dropped.push(Arc::clone(tenure));
-        self.see_to_it(state, shared, true);
+        let first = !std::mem::replace(&mut state.gathers, true);
+        self.see_to_it(state, shared, first);
     }
 
     /// There is a thread, and if it is to do something now it does. Without one, what is held ends.
@@ -147,7 +157,7 @@ impl Renewal {
     /// What is to be let go and to be renewed; sleeps until there is something. None at the end.
     fn next(&self, tick: Duration) -> Option<Work> {
         let mut state = self.state();
-        let mut quiet = Instant::now();
+        let (mut quiet, mut gathered) = (Instant::now(), None);
         loop {
             if state.over {
                 return None;
@@ -155,7 +165,15 @@ impl Renewal {
             let now = Instant::now();
             let due = |tenure: &&Arc<Tenure>| tenure.extension(now).is_some();
             let due: Vec<_> = state.held.values().filter(due).take(BATCH).cloned().collect();
+            if state.gathers && gathered.is_none_or(|since| now - since < GATHER) {
+                let since = *gathered.get_or_insert(now);
+                let left = GATHER.saturating_sub(now - since);
+                let woken = self.wake.wait_timeout(state, left);
+                state = woken.unwrap_or_else(PoisonError::into_inner).0;
+                continue;
+            }
             if !due.is_empty() || !state.dropped.is_empty() {
+                state.gathers = state.dropped.len() > BATCH;
                 let from = state.dropped.len().saturating_sub(BATCH);
                 return Some(Work { dropped: state.dropped.split_off(from), due });
             }
@@ -242,5 +260,30 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         self.renewal.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenure_is_renewed_after_its_first_third_until_its_hold_ends() {
+        let (start, lease) = (Instant::now(), Duration::from_secs(30));
+        let hold = Some(Duration::from_secs(65));
+        let tenure = Tenure::new(Vec::new(), String::new(), (start, lease), hold);
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert!(tenure.is_ours());
+        assert_eq!(tenure.extension(at(9)), None);
+        for (now, by) in [(11, 30), (22, 30), (40, 25)] {
+            let by = Duration::from_secs(by);
+            assert_eq!(tenure.extension(at(now)), Some(by), "after {now} s");
+            tenure.extended(at(now), by);
+            assert_eq!(tenure.extension(at(now)), None);
+        }
+        // What is left is all that it may have.
+        for now in 41..80 {
+            assert_eq!(tenure.extension(at(now)), None, "after {now} s");
+        }
     }
 }
