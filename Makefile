@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build demo test check test-core test-httpd docker-test soak bench install uninstall clean
+.PHONY: help deps build demo test check test-core test-httpd test-stores test-stores-all docker-test soak bench install uninstall clean
 
 APXS ?= apxs
 CARGO ?= cargo
@@ -18,7 +18,7 @@ MANDIR = $(shell $(APXS) -q MANDIR)
 say = @printf '\n== %s\n' $(1)
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## Install what building needs and is missing, saying what and why
 	@tests/deps.sh build
@@ -33,7 +33,7 @@ demo: build ## Serve the demo on 127.0.0.1:8080 until ctrl-C
 test: ## Install what is missing, then check and test everything
 	$(call say,'what tests need')
 	@tests/deps.sh build test
-	@$(MAKE) --no-print-directory check test-core test-httpd docker-test
+	@$(MAKE) --no-print-directory check test-core test-httpd test-stores docker-test
 	$(call say,'passed; what could not run says SKIPPED above')
 
 check: ## Formatting and lints, with and without httpd
@@ -49,6 +49,13 @@ test-core: ## Tests of the core: no httpd, no clang
 test-httpd: ## Tests against real servers of each kind
 	$(call say,'tests against real servers')
 	$(CARGO) test --locked
+
+test-stores: ## The tests against real servers, on each other store; under event
+	$(call say,'tests against real servers on each other store')
+	@CARGO='$(CARGO)' tests/stores/run.sh
+
+test-stores-all: ## The same with all tests, under every MPM, on more kinds of store
+	@CARGO='$(CARGO)' tests/stores/run.sh --all
 
 docker-test: ## Tests against a httpd in a container, where an engine answers
 	$(call say,'tests in a container')

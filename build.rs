@@ -29,6 +29,9 @@ mod httpd {
         // The library stays mapped over restarts: no late thread exit or cleanup can run into a hole,
         // and statics behave the same whatever a dependency does.
         println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
+        // httpd shows the names of a module to all that are loaded later: another build of this one would
+        // take the first one's for its own.
+        println!("cargo:rustc-cdylib-link-arg=-Wl,-Bsymbolic");
         link_tool();
     }
 

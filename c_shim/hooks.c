@@ -6,6 +6,16 @@
 #include "http_request.h"
 #include "util_filter.h"
 
+/* Found once: looking a filter up by its name takes longer than all else that
+ * is done for a request without a session. Registering anew, which a restart
+ * does, sets it anew. */
+static ap_filter_rec_t *answer_filter;
+
+const ap_filter_rec_t *shim_answer_filter(void)
+{
+    return answer_filter;
+}
+
 void shim_register_hooks(void)
 {
     /* mod_session writes in its filter: ours comes behind it. mod_headers and
@@ -42,8 +52,8 @@ void shim_register_hooks(void)
     /* First of all: what other modules ask while they log is too late. */
     ap_hook_log_transaction(mss_log_transaction, NULL, NULL,
                             APR_HOOK_REALLY_FIRST);
-    ap_register_output_filter("SESSION_STORE", mss_filter, NULL,
-                              AP_FTYPE_CONTENT_SET);
+    answer_filter = ap_register_output_filter("SESSION_STORE", mss_filter, NULL,
+                                              AP_FTYPE_CONTENT_SET);
     /* A cache of parts of pages is one less. */
     ap_register_output_filter("SESSION_STORE_PART", mss_part_filter, NULL,
                               AP_FTYPE_CONTENT_SET - 2);

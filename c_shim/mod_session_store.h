@@ -204,9 +204,10 @@ APR_DECLARE_OPTIONAL_FN(apr_status_t, session_store_set_bytes,
 
 /**
  * Adds to a whole number, kept as decimal text, in one step with reading it: no
- * parallel request is lost, in any locking mode. Where the session is not held
+ * parallel addition is lost, in any locking mode. Where the session is not held
  * (SessionLocking commit or off) the sum is stored at once, and neither
- * session_store_revert() nor a failed answer takes it back.
+ * session_store_revert() nor a failed answer takes it back. With off a request
+ * that stores other changes writes its whole record, over sums too.
  * @param r     a request of the tree
  * @param key   the key; none counts as 0
  * @param delta what to add; may be negative

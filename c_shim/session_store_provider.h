@@ -112,7 +112,7 @@ extern "C" {
 
 /** A record. */
 typedef struct session_store_record {
-    /** Its bytes: to be kept and given back as they are. */
+    /** Its bytes and their checksum: to be kept and given back as they are. */
     const void *data;
     /** How many. */
     apr_size_t len;

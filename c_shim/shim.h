@@ -20,6 +20,8 @@ int shim_logs(int level, const server_rec *s);
 
 /* Registers the functions below with httpd. */
 void shim_register_hooks(void);
+/* The filter that runs mss_filter. */
+const ap_filter_rec_t *shim_answer_filter(void);
 
 /* Macros and inline functions of httpd's headers. */
 int shim_is_error_bucket(const apr_bucket *e);

@@ -212,3 +212,96 @@ fn the_same_cache_would_mix_up_users_without_the_rules() {
         cached("<LocationMatch \"^/p\">\nSessionCacheControl off\n</LocationMatch>").start();
     assert_eq!(seen(&server), ["user=SUCCESS ann"; 3]);
 }
+
+/// Static pages that the configuration alone shows to some visitors, by each of its words for sessions.
+const GUARDED: &str = "RewriteEngine on\nRewriteMap session int:session\n\
+    RewriteCond expr \"%{SESSION:role} == 'admin'\"\nRewriteRule \"^/cond.html$\" \"/secret.html\" [L]\n\
+    RewriteRule \"^/map.html$\" \"/${session:page|open}.html\" [L]\n\
+    <Location \"/session.html\">\nRequire session\n</Location>\n\
+    <Location \"/value.html\">\nRequire session-value role admin\n</Location>\n\
+    <Location \"/user.html\">\nRequire session-user ann\n</Location>\n\
+    <Location \"/auth.html\">\nAuthType Session\nRequire valid-user\n</Location>\n\
+    <Location \"/expr.html\">\nRequire expr \"%{SESSION:role} == 'admin'\"\n</Location>\n\
+    <Location \"/if.html\">\n<If \"%{SESSION:role} != 'admin'\">\nRequire all denied\n</If>\n</Location>";
+
+/// The pages of [`GUARDED`], with what a stranger gets.
+const PAGES: [(&str, u16); 8] = [
+    ("session", 403),
+    ("value", 403),
+    ("user", 403),
+    ("auth", 401),
+    ("expr", 403),
+    ("if", 403),
+    ("cond", 200),
+    ("map", 200),
+];
+
+fn guarded(builder: Builder) -> Server {
+    let builder = builder
+        .module("rewrite")
+        .module("authn_core")
+        .module("authz_user")
+        .conf(GUARDED)
+        .document("secret.html", "secret\n")
+        .document("open.html", "open\n");
+    let builder = PAGES.iter().fold(builder, |builder, (name, status)| {
+        let text = if *status == 200 { "open\n" } else { "secret\n" };
+        builder.document(&format!("{name}.html"), text)
+    });
+    let server = builder.start();
+    server.allow_log("AH0163");
+    server
+}
+
+#[track_caller]
+fn admin(server: &Server) -> Client {
+    let mut visitor = server.client();
+    ask(&mut visitor, "/c?set_user:ann;set:role=admin;set:page=secret");
+    visitor
+}
+
+#[test]
+fn a_static_page_that_the_configuration_guards_by_a_session_is_private() {
+    let server = guarded(probed().module("headers"));
+    let mut admin = admin(&server);
+    // Each by who may see it and by who may not.
+    for (name, status) in PAGES {
+        for (visitor, status) in [(&mut admin, 200), (&mut server.client(), status)] {
+            let answer = visitor.get(&format!("/{name}.html")).expect(status);
+            assert_eq!(rules(&answer), is("Cookie", "private, no-cache"), "{name} {status}");
+        }
+    }
+}
+
+/// What makes a cache eager: mod_headers comes behind our filter and has the last word of Cache-Control.
+const PUBLIC: &str =
+    "<LocationMatch \"html$\">\nHeader set Cache-Control \"public, max-age=600\"\n</LocationMatch>";
+
+/// How many answers to a stranger had the secret of who asked before.
+#[track_caller]
+fn leaks(server: &Server) -> usize {
+    let mut admin = admin(server);
+    let mut leaks = 0;
+    for (name, _) in PAGES {
+        let target = format!("/{name}.html");
+        for _ in 0..2 {
+            assert_eq!(admin.get(&target).expect(200).text(), "secret\n", "{name}");
+            leaks += usize::from(server.client().get(&target).text().contains("secret"));
+        }
+    }
+    leaks
+}
+
+#[test]
+fn a_cache_in_front_shows_no_guarded_page_to_who_may_not_see_it() {
+    for quick in ["on", "off"] {
+        for more in ["", PUBLIC] {
+            let server = guarded(cached(&format!("CacheQuickHandler {quick}\n{more}")));
+            assert_eq!(leaks(&server), 0, "{quick} {more}");
+        }
+    }
+    // Without the rules it would.
+    let off = "<LocationMatch \"html$\">\nSessionCacheControl off\n</LocationMatch>";
+    let server = guarded(cached(&format!("{PUBLIC}\n{off}")));
+    assert!(leaks(&server) > 0);
+}

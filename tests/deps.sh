@@ -54,6 +54,7 @@ need_for() {
         bench)
             need_command wrk wrk 'makes the load'
             need_command redis-server redis-server 'the row of sessions in Redis'
+            need libaprutil1-dbd-sqlite3 'the row of mod_session_dbd'
             ;;
         docker)
             need_command debootstrap debootstrap 'makes a base image where no registry answers'

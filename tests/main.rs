@@ -4,6 +4,7 @@ mod bad_input;
 mod bridge;
 mod c_api;
 mod caches;
+mod chosen;
 mod cleanup;
 mod clients;
 mod config;

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::support::http2::Connection;
 use crate::support::{Builder, Client, Request, Response, Server, Wire, apxs, wait_for};
 
 /// The default name of the cookie.
@@ -134,10 +135,19 @@ pub fn answer(mut wire: Wire) -> Response {
 /// A connection of a visitor to one process, kept: unlike a [`Client`] it is not replaced by another one
 /// when that process dies.
 pub struct Kept {
-    wire: Wire,
+    line: Line,
     cookie: String,
     /// The process.
     pub pid: u32,
+}
+
+/// How to get one of the session of a visitor, to a process other than the one given.
+pub type Keep = fn(&Client, Option<u32>) -> Kept;
+
+enum Line {
+    Wire(Wire),
+    /// And the stream that was begun last.
+    Streams(Connection, u32),
 }
 
 impl Kept {
@@ -145,14 +155,26 @@ impl Kept {
     /// session, which may be held.
     #[track_caller]
     pub fn new(client: &Client, not: Option<u32>) -> Kept {
+        Kept::on(client, not, || client.connect().map(Line::Wire))
+    }
+
+    /// As [`Kept::new`], by HTTP/2: each request is a stream.
+    #[track_caller]
+    pub fn streams(client: &Client, not: Option<u32>) -> Kept {
+        Kept::on(client, not, || Ok(Line::Streams(Connection::new(client)?, 0)))
+    }
+
+    #[track_caller]
+    fn on(client: &Client, not: Option<u32>, line: impl Fn() -> io::Result<Line>) -> Kept {
         let cookie = client.jar.header().expect("a session");
         wait_for("a connection to another process", Duration::from_secs(20), || {
-            let wire = client.connect().expect("connecting");
-            let mut kept = Kept { wire, cookie: cookie.clone(), pid: 0 };
-            kept.send("pid", "").expect("asking");
+            let mut kept =
+                Kept { line: line().expect("connecting"), cookie: String::new(), pid: 0 };
+            kept.ask("pid");
             let text = kept.answer().expect("an answer").join(" ");
             let pid = text.strip_prefix("pid=SUCCESS ").and_then(|pid| pid.parse().ok());
             kept.pid = pid.unwrap_or_else(|| panic!("{text:?}"));
+            kept.cookie.clone_from(&cookie);
             (Some(kept.pid) != not).then_some(kept)
         })
     }
@@ -161,7 +183,7 @@ impl Kept {
     /// is is not asked.
     pub fn try_new(client: &Client) -> io::Result<Kept> {
         let cookie = client.jar.header().expect("a session");
-        Ok(Kept { wire: client.connect()?, cookie, pid: 0 })
+        Ok(Kept { line: Line::Wire(client.connect()?), cookie, pid: 0 })
     }
 
     /// Asks for `ops`.
@@ -171,21 +193,32 @@ impl Kept {
 
     /// The same; an error if the connection ended.
     pub fn try_ask(&mut self, ops: &str) -> io::Result<()> {
-        self.send(ops, &format!("Cookie: {}\r\n", self.cookie))
-    }
-
-    fn send(&mut self, ops: &str, cookie: &str) -> io::Result<()> {
-        let request = format!("GET /probe?{ops} HTTP/1.1\r\nHost: localhost\r\n{cookie}\r\n");
-        self.wire.try_send(request.as_bytes())
+        let (path, cookie) = (format!("/probe?{ops}"), &self.cookie);
+        match &mut self.line {
+            Line::Wire(wire) => wire.try_send(
+                format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n\r\n")
+                    .as_bytes(),
+            ),
+            Line::Streams(connection, stream) => {
+                *stream = connection.get_as(cookie, &path)?;
+                Ok(())
+            }
+        }
     }
 
     /// Whether the answer, or an end, comes within `patience`.
     pub fn stirs(&mut self, patience: Duration) -> bool {
-        self.wire.stirs(patience)
+        match &mut self.line {
+            Line::Wire(wire) => wire.stirs(patience),
+            Line::Streams(connection, stream) => connection.stirs(*stream, patience),
+        }
     }
 
     /// The lines of the answer; an error if the connection ended.
     pub fn answer(&mut self) -> io::Result<Vec<String>> {
-        Ok(lines(&self.wire.response("GET")?.expect(200)))
+        Ok(match &mut self.line {
+            Line::Wire(wire) => lines(&wire.response("GET")?.expect(200)),
+            Line::Streams(connection, stream) => connection.answer(*stream)?.expect(200).lines(),
+        })
     }
 }

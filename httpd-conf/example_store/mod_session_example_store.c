@@ -228,6 +228,19 @@ static copy *active(slot *s)
     return &s->copies[s->active - 1];
 }
 
+static session_store_record record_of(const copy *c)
+{
+    session_store_record record = { 0 };
+
+    record.data = c->data;
+    record.len = c->head.len;
+    record.incarnation = c->head.incarnation;
+    record.version = c->head.version;
+    record.accessed = c->head.accessed;
+    record.deadline = c->head.deadline;
+    return record;
+}
+
 /* Whether the record is the expected one. */
 static apr_status_t judge(slot *s, const session_store_record *expected)
 {
@@ -273,15 +286,8 @@ static apr_status_t load(void *opened, const unsigned char *key,
     if (rv != APR_SUCCESS)
         return rv;
     if ((s = find(c, key, 0)) != NULL) {
-        copy *found = active(s);
-        session_store_record record = { 0 };
+        session_store_record record = record_of(active(s));
 
-        record.data = found->data;
-        record.len = found->head.len;
-        record.incarnation = found->head.incarnation;
-        record.version = found->head.version;
-        record.accessed = found->head.accessed;
-        record.deadline = found->head.deadline;
         take(baton, &record);
     }
     return end(c, s ? APR_SUCCESS : APR_NOTFOUND);
@@ -342,13 +348,15 @@ static apr_status_t touch(void *opened, const unsigned char *key,
     s = find(c, key, 0);
     rv = judge(s, &expected);
     if (rv == APR_SUCCESS) {
-        copy_head *head = &active(s)->head;
+        /* All of it, though little changes: in the copy that counts a kill
+         * would leave some of it changed. */
+        session_store_record record = record_of(active(s));
 
-        head->version++;
-        if (head->accessed < accessed)
-            head->accessed = accessed;
-        if (head->deadline < deadline)
-            head->deadline = deadline;
+        if (record.accessed < accessed)
+            record.accessed = accessed;
+        if (record.deadline < deadline)
+            record.deadline = deadline;
+        write_slot(s, key, &record);
     }
     return end(c, rv);
 }

@@ -99,6 +99,12 @@ pub trait Database: Send + Sync {
         work: impl FnOnce(&mut Self::Change<'_>) -> Result<T, E>,
     ) -> Result<T, E>;
 
+    /// Brings what was changed to the disk, if that is wanted and [`Database::change`] has not done it. Who
+    /// changed it excludes nobody any more.
+    fn sync(&self) -> Result<(), DatabaseError> {
+        Ok(())
+    }
+
     /// How much is in it.
     fn size(&self) -> Result<Size, DatabaseError>;
 

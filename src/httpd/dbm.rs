@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::BinaryHeap;
 use std::ffi::{CStr, CString, c_char};
+use std::fs::File;
 use std::io;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ unsafe extern "C" {}
 const OPENING: &str = "opening the database";
 const READING: &str = "reading the database";
 const WRITING: &str = "writing the database";
+const SYNCING: &str = "bringing the database to the disk";
 
 /// Most bytes of a key and its value in SDBM.
 const SDBM_PAIR_MAX: usize = 1008;
@@ -90,6 +92,8 @@ pub struct AprDbm {
     files: Vec<PathBuf>,
     /// Most bytes of a value.
     most: Option<usize>,
+    /// Whether changes are brought to the disk.
+    synced: bool,
 }
 
 impl AprDbm {
@@ -104,9 +108,22 @@ impl AprDbm {
             cause: io::Error::new(io::ErrorKind::Unsupported, "APR has no driver for its type"),
         })?;
         let most = most(&files);
-        let database = AprDbm { kind, path: c_path(path)?, files, most };
+        let database = AprDbm { kind, path: c_path(path)?, files, most, synced: false };
         Handle::open(&database, sys::APR_DBM_RWCREATE)?;
         Ok(database)
+    }
+
+    /// The same database, whose changes [`Database::sync`] brings to the disk from now on; that its files
+    /// are there is brought there at once. A power cut in the middle of a change can damage it all the same:
+    /// the libraries write in place.
+    ///
+    /// # Errors
+    /// The directory of the files cannot be synced.
+    pub fn synced(self) -> Result<AprDbm, DatabaseError> {
+        if let Some(directory) = self.files.first().and_then(|file| file.parent()) {
+            sync(directory)?;
+        }
+        Ok(AprDbm { synced: true, ..self })
     }
 
     fn has_room(&self, bytes: usize) -> Result<(), DatabaseError> {
@@ -120,6 +137,11 @@ impl AprDbm {
             _ => Ok(()),
         }
     }
+}
+
+fn sync(path: &Path) -> Result<(), DatabaseError> {
+    let file = File::open(path).map_err(DatabaseError::failed(SYNCING))?;
+    file.sync_all().map_err(DatabaseError::failed(SYNCING))
 }
 
 fn c_path(path: &Path) -> Result<CString, DatabaseError> {
@@ -150,6 +172,14 @@ impl Database for AprDbm {
         work: impl FnOnce(&mut Handle<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         work(&mut Handle::open(self, sys::APR_DBM_RWCREATE)?)
+    }
+
+    /// Each change has closed its files: the library keeps nothing back.
+    fn sync(&self) -> Result<(), DatabaseError> {
+        if !self.synced {
+            return Ok(());
+        }
+        self.files.iter().try_for_each(|file| sync(file))
     }
 
     fn size(&self) -> Result<Size, DatabaseError> {

@@ -1,6 +1,8 @@
 //! APR pools: memory that is freed as a whole.
 
 use std::ffi::{CString, c_char, c_void};
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
 use std::ptr::null_mut;
 
 use super::sys;
@@ -30,9 +32,28 @@ impl Pool {
         unsafe { sys::apr_pstrmemdup(self.0, bytes.as_ptr().cast(), bytes.len()) }
     }
 
+    /// Moves a value into memory of the pool. It is not dropped when that is freed.
+    pub fn place<T>(self, value: T) -> *mut T {
+        // What `apr_palloc` gives is aligned for everything up to this.
+        const { assert!(align_of::<T>() <= 8) };
+        // SAFETY: the pool lives; APR ends the process itself when there is no memory.
+        let place = unsafe { sys::apr_palloc(self.0, size_of::<T>().max(1)) }.cast::<T>();
+        // SAFETY: new memory of that size and alignment.
+        unsafe { place.write(value) };
+        place
+    }
+
+    /// Moves a value into memory of the pool, to be dropped by its owner.
+    ///
+    /// # Safety
+    /// The owner is dropped before the pool's memory is freed: at the latest by a cleanup of the pool.
+    pub unsafe fn own<T>(self, value: T) -> Placed<T> {
+        Placed(self.place(value), PhantomData)
+    }
+
     /// Moves a value into the pool's keeping: it is dropped when the pool is cleared.
     pub fn keep<T>(self, value: T) -> *mut T {
-        let kept = Box::into_raw(Box::new(value));
+        let kept = self.place(value);
         // SAFETY: the pool lives; `drop_kept::<T>` is handed exactly this pointer once, and the library
         // that holds it is never unmapped.
         unsafe {
@@ -80,6 +101,32 @@ impl Pool {
     }
 }
 
+/// A value in memory of a pool, where asking for memory costs next to nothing: what `Box` is elsewhere.
+pub struct Placed<T>(*mut T, PhantomData<T>);
+
+impl<T> Deref for Placed<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: placed by `Pool::own`, whose caller vouches for the pool; nobody else has the address.
+        unsafe { &*self.0 }
+    }
+}
+
+impl<T> DerefMut for Placed<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as above.
+        unsafe { &mut *self.0 }
+    }
+}
+
+impl<T> Drop for Placed<T> {
+    fn drop(&mut self) {
+        // SAFETY: as above; nobody drops it twice.
+        unsafe { self.0.drop_in_place() }
+    }
+}
+
 /// A pool for one call, of this thread alone.
 pub struct Scratch(*mut sys::apr_pool_t);
 
@@ -117,8 +164,9 @@ impl Drop for Scratch {
 }
 
 unsafe extern "C" fn drop_kept<T>(kept: *mut c_void) -> sys::apr_status_t {
-    // SAFETY: `Pool::keep` made the pointer from a box of this type and gave it to nobody else to free.
-    drop(unsafe { Box::from_raw(kept.cast::<T>()) });
+    // SAFETY: `Pool::keep` placed a value of this type there, and nobody else drops it; cleanups run
+    // before the memory goes.
+    unsafe { kept.cast::<T>().drop_in_place() };
     0
 }
 

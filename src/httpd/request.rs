@@ -194,7 +194,7 @@ impl<'r> Request<'r> {
     /// `module` is a module of httpd's that was loaded.
     pub unsafe fn state(self, module: *const sys::module) -> *mut c_void {
         // SAFETY: a live record's vector has room for every loaded module.
-        unsafe { sys::ap_get_module_config(self.record().request_config, module) }
+        unsafe { module_config(self.record().request_config, module) }
     }
 
     /// Keeps something with this record.
@@ -210,6 +210,25 @@ impl<'r> Request<'r> {
     pub fn has_output_filter(self, name: &CStr) -> bool {
         // SAFETY: filters of a live record live.
         unsafe { find_filter(self.record().output_filters, name) }.is_some()
+    }
+
+    /// Whether our filter for answers is in the record's chain.
+    pub fn has_answer_filter(self) -> bool {
+        // SAFETY: it has no conditions.
+        let ours = unsafe { sys::shim_answer_filter() };
+        // SAFETY: filters of a live record live.
+        unsafe { chain(self.record().output_filters) }
+            .any(|filter| filter.frec.cast_const() == ours)
+    }
+
+    /// Adds our filter for answers to the record's chain.
+    pub fn add_answer_filter(self) {
+        // SAFETY: it has no conditions.
+        let ours = unsafe { sys::shim_answer_filter() }.cast_mut();
+        let (context, connection) = (std::ptr::null_mut(), self.record().connection);
+        // SAFETY: a live record and its connection; a filter that was registered for as long as the
+        // configuration lives.
+        unsafe { sys::ap_add_output_filter_handle(ours, context, self.raw, connection) };
     }
 
     /// Adds an output filter to the record's chain.
@@ -277,24 +296,46 @@ impl<'r> Request<'r> {
     }
 }
 
+/// The filters of a chain.
+///
+/// # Safety
+/// `first` is null or the head of a chain of httpd's whose filters live for `'f`, and which does not
+/// change while it is gone through.
+unsafe fn chain<'f>(first: *mut sys::ap_filter_t) -> impl Iterator<Item = &'f sys::ap_filter_t> {
+    // SAFETY: the caller vouches for the chain.
+    std::iter::successors(unsafe { first.as_ref() }, |filter| unsafe { filter.next.as_ref() })
+}
+
 /// The filter of this name (lower case) in a chain.
 ///
 /// # Safety
-/// `filter` is null or the head of a chain of httpd's whose filters live for `'f`.
+/// As [`chain`].
 unsafe fn find_filter<'f>(
-    mut filter: *mut sys::ap_filter_t,
+    first: *mut sys::ap_filter_t,
     name: &CStr,
 ) -> Option<&'f sys::ap_filter_t> {
-    while !filter.is_null() {
-        // SAFETY: the caller vouches for the chain, and each filter has a registration record.
-        let at = unsafe { &*filter };
-        // SAFETY: as above.
-        let registration = unsafe { &*at.frec };
+    // SAFETY: the caller vouches for the chain.
+    unsafe { chain(first) }.find(|filter| {
+        // SAFETY: each filter has a registration record.
+        let registration = unsafe { &*filter.frec };
         // SAFETY: names are C strings.
-        if unsafe { CStr::from_ptr(registration.name) } == name {
-            return Some(at);
-        }
-        filter = at.next;
-    }
-    None
+        unsafe { CStr::from_ptr(registration.name) == name }
+    })
+}
+
+/// What a vector of httpd's holds for a module. In C this is a macro; the function of its name costs a call,
+/// some thirty times a request.
+///
+/// # Safety
+/// `vector` is one of httpd's, made after the module was loaded.
+pub unsafe fn module_config(
+    vector: *const sys::ap_conf_vector_t,
+    module: *const sys::module,
+) -> *mut c_void {
+    // SAFETY: httpd gave the loaded module its index, which is not negative.
+    let index = unsafe { (*module).module_index } as usize;
+    // SAFETY: a vector is an array of pointers with one for each loaded module.
+    let place = unsafe { vector.cast::<*mut c_void>().add(index) };
+    // SAFETY: as above.
+    unsafe { place.read() }
 }

@@ -44,10 +44,32 @@ impl<'r> Table<'r> {
         self.add_bytes(name.as_bytes(), value);
     }
 
-    /// Replaces every value of `name`, without a copy.
-    pub fn set_static(self, name: &'static CStr, value: &'static CStr) {
+    /// Adds values of names that are not there yet. `text` holds all of them, each with a NUL behind it, and
+    /// `places` says where in it each name and its value begin. What lies outside is not added.
+    pub fn add_all(self, text: &[u8], places: impl Iterator<Item = (usize, usize)>) {
+        let end = text.iter().rposition(|&byte| byte == 0).unwrap_or(0);
+        let copy = self.pool().bytes(text);
+        for (name, value) in places.filter(|&(name, value)| name < end && value <= end) {
+            // SAFETY: within the copy, which lives as long as the table's pool; a NUL follows.
+            let name = unsafe { copy.add(name) };
+            // SAFETY: as above.
+            let value = unsafe { copy.add(value) };
+            // SAFETY: the table lives.
+            unsafe { sys::apr_table_addn(self.raw, name, value) }
+        }
+    }
+
+    /// Adds a value of a name that is not there yet, without a copy.
+    pub fn add_static(self, name: &'static CStr, value: &'static CStr) {
         // SAFETY: the table lives, and both strings for ever.
-        unsafe { sys::apr_table_setn(self.raw, name.as_ptr(), value.as_ptr()) }
+        unsafe { sys::apr_table_addn(self.raw, name.as_ptr(), value.as_ptr()) }
+    }
+
+    /// Adds a value of a name that is not there yet, with a copy of the value alone.
+    pub fn add_named(self, name: &'static CStr, value: &[u8]) {
+        let value = self.pool().bytes(value);
+        // SAFETY: the table lives, the name for ever, and the value was copied into the table's pool.
+        unsafe { sys::apr_table_addn(self.raw, name.as_ptr(), value) }
     }
 
     /// Adds a value beside those that are there.
@@ -82,7 +104,7 @@ impl<'r> Table<'r> {
     /// as the table's pool.
     pub fn take(self, picked: impl Fn(&[u8]) -> bool) -> Vec<(&'r [u8], &'r [u8])> {
         let (mut taken, mut left) = (Vec::new(), Vec::new());
-        if !self.iter().any(|(name, _)| picked(name)) {
+        if !self.has(&picked) {
             return taken;
         }
         for entry in self.entries() {
@@ -102,6 +124,12 @@ impl<'r> Table<'r> {
             unsafe { sys::apr_table_addn(self.raw, name, value) }
         }
         taken
+    }
+
+    /// Whether there is an entry whose name is picked.
+    pub fn has(self, picked: impl Fn(&[u8]) -> bool) -> bool {
+        // SAFETY: a table's strings live as long as it does unchanged.
+        self.entries().iter().any(|entry| unsafe { bytes_of(entry.key) }.is_some_and(&picked))
     }
 
     /// Whether there is no entry.
@@ -129,7 +157,8 @@ impl<'r> Table<'r> {
     }
 
     /// What the table holds by address: it differs as soon as something was added, removed or replaced.
-    /// A pool gives no address out twice while it lives.
+    /// A pool gives no address out twice while it lives. What was added without a copy has one address
+    /// always: taken out and added again it is no difference, and it says the same.
     pub fn mark(self) -> Mark {
         let mix = |sum: usize, entry: &sys::apr_table_entry_t| {
             sum.rotate_left(9) ^ entry.key as usize ^ (entry.val as usize).rotate_left(4)

@@ -28,14 +28,11 @@ fn remove_cookie(table: Table<'_>, name: &str) {
     if !any || !table.all("Set-Cookie").any(|value| ours(&value)) {
         return;
     }
-    let others: Vec<String> = table
-        .all("Set-Cookie")
-        .filter(|value| !ours(value))
-        .map(|value| String::from_utf8_lossy(value).into_owned())
-        .collect();
+    let others: Vec<Vec<u8>> =
+        table.all("Set-Cookie").filter(|value| !ours(value)).map(<[u8]>::to_vec).collect();
     table.unset("Set-Cookie");
     for other in others {
-        table.add("Set-Cookie", &other);
+        table.add_bytes(b"Set-Cookie", &other);
     }
 }
 
@@ -59,13 +56,13 @@ pub fn keep_private(request: Request<'_>, place: &Place) {
 
 fn guard_caches(request: Request<'_>, sources: &Sources) {
     let tables = [request.headers_out(), request.err_headers_out()];
-    let said = |name| tables.iter().any(|table| table.get(name).is_some());
+    let said = |name| tables.iter().any(|table| !table.is_empty() && table.get(name).is_some());
     if *sources == Sources::COOKIE && !said(c"Vary") && !said(c"Cache-Control") {
         // The usual case, without a copy.
         let control =
             if said(c"Set-Cookie") { c"private, no-cache, no-store" } else { c"private, no-cache" };
-        tables[0].set_static(c"Vary", c"Cookie");
-        tables[0].set_static(c"Cache-Control", control);
+        tables[0].add_static(c"Vary", c"Cookie");
+        tables[0].add_static(c"Cache-Control", control);
         return;
     }
     let all = |name| tables.iter().flat_map(move |table| table.all(name));

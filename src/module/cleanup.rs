@@ -62,11 +62,14 @@ fn run(process: &Process, turn: Turn<'_>, stop: &dyn Fn() -> bool) {
         Ok(_) | Err(_) => return,
     };
     let round = turn.round(store, &SystemRandom, stop);
-    if round.did_something() {
-        let level = if round.is_trouble() { Level::Notice } else { Level::Info };
-        // SAFETY: the main server lives as long as the child.
-        unsafe { log::server(level, process.main.as_ptr(), format_args!("{round}")) };
-    }
+    let level = match (round.is_trouble(), round.did_something()) {
+        (true, _) => Level::Notice,
+        (false, true) => Level::Info,
+        // Whoever asks whether it runs at all sees that it does.
+        (false, false) => Level::Debug,
+    };
+    // SAFETY: the main server lives as long as the child.
+    unsafe { log::server(level, process.main.as_ptr(), format_args!("{round}")) };
 }
 
 /// The round of this child that a request has started.

@@ -27,10 +27,12 @@ pub fn arrived(request: Request<'_>) {
     if !WATCHED.load(Ordering::Relaxed) {
         return;
     }
-    match request.prev() {
-        Some(_) => veil::uncover_redirect(request),
-        None => clean(request),
+    if request.prev().is_some() {
+        veil::uncover_redirect(request);
     }
+    // A redirect's too: httpd refuses some requests before anybody has seen them, and then sends for the
+    // page of the error.
+    clean(request);
 }
 
 /// A record has been made. Only a subrequest's has headers at that time.

@@ -2,13 +2,13 @@
 //! Places are shared, so that a session takes one along without a copy.
 
 use std::ffi::{CStr, c_char, c_void};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::module_record;
 use crate::core::config::{Place, Server};
 use crate::httpd::guard::guarded;
 use crate::httpd::pool::Pool;
-use crate::httpd::request::Request;
+use crate::httpd::request::{Request, module_config};
 use crate::httpd::sys;
 
 /// A section in which a directive of ours was read: for the configuration test.
@@ -26,29 +26,41 @@ pub struct ServerConfig {
     pub settings: Server,
     /// Sections with directives of ours.
     pub sections: Vec<Section>,
-    /// `ServerName` as it was configured, not as httpd found it out.
+    /// `ServerName` as it was configured, not as httpd found it out; in lower case.
     pub name: Option<Arc<str>>,
     /// What children need to know, in the main server's: set when the server starts.
     pub plan: Option<super::lifecycle::Plan>,
 }
 
+/// Settings with nothing set, shared by all sections in which no directive of ours was read.
+static NOTHING: LazyLock<Arc<Place>> = LazyLock::new(Arc::default);
+
 /// Makes the settings of a section, with nothing set.
 pub unsafe extern "C" fn create_place(pool: *mut sys::apr_pool_t, _: *mut c_char) -> *mut c_void {
     // SAFETY: httpd hands over a pool that lives as long as the settings are used.
     let pool = unsafe { Pool::from_raw(pool) };
-    pool.keep(Arc::new(Place::default())).cast()
+    pool.keep(Arc::clone(&NOTHING)).cast()
 }
 
-/// Settings of a section within another.
+/// Settings of a section within another. httpd merges anew for each request: where one of them has
+/// nothing set the other is taken as it is.
 pub unsafe extern "C" fn merge_places(
     pool: *mut sys::apr_pool_t,
     base: *mut c_void,
     over: *mut c_void,
 ) -> *mut c_void {
-    // SAFETY: both were made by `create_place` or here and live in pools that httpd has not cleared.
+    let kept = (base, over);
+    // SAFETY: both were made by `create_place` or here and live in pools that httpd has not cleared, at
+    // least as long as what they are merged to.
     let base = unsafe { &*base.cast::<Arc<Place>>() };
     // SAFETY: as above.
     let over = unsafe { &*over.cast::<Arc<Place>>() };
+    if Arc::ptr_eq(over, &NOTHING) {
+        return kept.0;
+    }
+    if Arc::ptr_eq(base, &NOTHING) {
+        return kept.1;
+    }
     // SAFETY: as in `create_place`.
     let pool = unsafe { Pool::from_raw(pool) };
     let merged = guarded(|| Place::merge(base, over), Place::default);
@@ -80,7 +92,7 @@ pub fn place_of(request: Request<'_>) -> &Arc<Place> {
 /// `vector` is one of httpd's, made after our module was loaded.
 pub unsafe fn place_in(vector: *mut sys::ap_conf_vector_t) -> *const Arc<Place> {
     // SAFETY: the caller vouches for the vector.
-    unsafe { sys::ap_get_module_config(vector, module_record()) }.cast_const().cast()
+    unsafe { module_config(vector, module_record()) }.cast_const().cast()
 }
 
 /// Our settings of a server.
@@ -136,7 +148,7 @@ unsafe fn config_in(server: *const sys::server_rec) -> *mut ServerConfig {
     // SAFETY: the caller vouches for the server.
     let vector = unsafe { (*server).module_config };
     // SAFETY: a server's vector was made after our module was loaded.
-    unsafe { sys::ap_get_module_config(vector, module_record()) }.cast()
+    unsafe { module_config(vector, module_record()) }.cast()
 }
 
 /// Every server of a configuration, the main one first.

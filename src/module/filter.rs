@@ -8,10 +8,7 @@ use super::{answer, backend, bridge, notes, raw, report, tree, veil};
 use crate::httpd::guard::trip;
 use crate::httpd::request::Request;
 
-/// The filter's name; httpd keeps names in lower case.
-pub const NAME: &CStr = c"session_store";
-
-/// The filter of a subrequest whose backend may change the session.
+/// The filter of a subrequest whose backend may change the session; httpd keeps names in lower case.
 pub const PART: &CStr = c"session_store_part";
 
 /// What becomes of a brigade.
@@ -39,8 +36,8 @@ pub fn insert(request: Request<'_>) {
         if place_of(request).engine() && !request.has_output_filter(PART) {
             request.add_output_filter(PART);
         }
-    } else if !request.has_output_filter(NAME) {
-        request.add_output_filter(NAME);
+    } else if !request.has_answer_filter() {
+        request.add_answer_filter();
         slot.filtered.set(true);
     }
 }
@@ -118,7 +115,7 @@ fn later_output(request: Request<'_>) -> Verdict {
         Ok(())
     });
     if let Err(failure) = unlocked {
-        report::failure(request, "committing a session", &failure);
+        report::lost(request, &failure);
     }
     Verdict::Pass
 }

@@ -8,7 +8,7 @@ use super::config::place_of;
 use super::kind::Kind;
 use super::tree::{self, Failure, Slot, Tree};
 use super::veil::{self, Shown};
-use super::{answer, backend, filter, language, notes, process, raw, report};
+use super::{answer, backend, language, notes, process, raw, report};
 use crate::core::config::BackendHeaders;
 use crate::core::session::Point;
 use crate::httpd::guard::trip;
@@ -82,7 +82,7 @@ fn before(request: Request<'_>, slot: &Slot, engine: bool) -> Result<Kind, Failu
     if engine && slot.authenticated.get() && (answers || place.notes()) {
         language::confirm(request)?;
     }
-    if engine {
+    if engine && (kind.is_outside() || veil::shows(place, kind)) {
         veil::draw(request, slot, kind, &veil::look(request, kind)?);
     }
     Ok(kind)
@@ -111,7 +111,7 @@ fn commit_before(request: Request<'_>, kind: Kind) -> Result<(), Failure> {
     match committed {
         // No answer of ours could tell of it.
         Err(failure) if kind == Kind::Nph => {
-            report::failure(request, "committing a session", &failure);
+            report::lost(request, &failure);
             Ok(())
         }
         committed => committed,
@@ -141,6 +141,13 @@ fn after(request: Request<'_>, slot: &Slot, result: i32) -> Result<(), Failure> 
         // A fault was caught while the handler ran; what it wanted kept is lost.
         return Err(Failure::Phase);
     }
+    if request.main().is_none() && has_no_part(request) && slot.awaited.get().is_none() {
+        // Nobody asked for the session. Headers of ours are the filter's to remove, if it is still there.
+        if !slot.filtered.get() || !request.has_answer_filter() {
+            backend::strip(request);
+        }
+        return Ok(());
+    }
     let looked = notes::end(request);
     if request.main().is_some() && !is_alone(request) {
         // A subrequest: folded in, committed with the request it belongs to.
@@ -149,7 +156,7 @@ fn after(request: Request<'_>, slot: &Slot, result: i32) -> Result<(), Failure> 
     }
     // What its filter has not seen the head of.
     let looked = backend::obey(request).and(looked);
-    if slot.filtered.get() && !request.has_output_filter(filter::NAME) && !head_passed(request) {
+    if slot.filtered.get() && !request.has_answer_filter() && !head_passed(request) {
         // An nph script or a tunnel threw the filters away: it writes its own head.
         mark_head_sent(request);
     }
@@ -220,6 +227,10 @@ fn in_tree<T>(
     Some(body(&mut tree, &services))
 }
 
+fn has_no_part(request: Request<'_>) -> bool {
+    tree::slot(request.anchor()).is_some_and(|slot| slot.tree.borrow().has_no_part())
+}
+
 fn head_passed(request: Request<'_>) -> bool {
     tree::slot(request.anchor()).is_some_and(|slot| slot.tree.borrow().head_sent)
 }
@@ -242,6 +253,7 @@ fn is_alone(request: Request<'_>) -> bool {
 
 /// The handler cannot run: the answer is an error of ours.
 fn refuse(request: Request<'_>, failure: &Failure, doing: &str) -> i32 {
+    notes::withdraw(request);
     release(request);
     report::failure(request, doing, failure);
     i32::from(report::status(failure))
@@ -250,9 +262,10 @@ fn refuse(request: Request<'_>, failure: &Failure, doing: &str) -> i32 {
 /// The handler has run, and what it did cannot be kept. As long as nothing of its answer has left, the
 /// answer is an error instead: a redirect after a log-in that was not kept would only mislead.
 fn refuse_late(request: Request<'_>, failure: &Failure, result: i32) -> i32 {
-    report::failure(request, "committing a session", failure);
     if request.main().is_some() || head_passed(request) || result == sys::SUSPENDED {
+        report::lost(request, failure);
         return result;
     }
+    report::failure(request, "committing a session", failure);
     if result >= FAILED { result } else { i32::from(report::status(failure)) }
 }

@@ -1,42 +1,66 @@
 //! The session as notes of a record: offered, looked at, kept in step.
 
+use std::cell::RefMut;
+
 use super::config::place_of;
 use super::process::{self, Process};
 use super::tree::{self, Failure, Slot};
-use crate::core::session::notes::{Applied, Look, Offer, VALUE_PREFIX, is_ours};
+use crate::core::session::notes::{Applied, BLANK, Look, Offer, TIMEOUT_NOTE, is_ours, note_of};
 use crate::core::session::values::Key;
 use crate::core::session::{Access, Services, Session, SessionError};
 use crate::httpd::request::Request;
 
 /// Opens the session for writing and offers it to the record's handler.
 pub fn offer(request: Request<'_>, slot: &Slot) -> Result<(), Failure> {
-    let made = match tree::offer_nothing(request)? {
-        true => Offer::blank(place_of(request).timeout()),
-        false => tree::with(request, |session, services| {
+    let notes = request.notes();
+    if tree::offer_nothing(request)? {
+        offer_blank(request, slot);
+    } else {
+        let made = tree::with(request, |session, services| {
             session.open(services, Access::Write)?;
             Ok(of(session, services))
-        })?,
-    };
-    let fresh = !request.notes().iter().any(|(name, _)| is_ours(name));
-    for (name, value) in made.iter() {
-        match fresh {
-            true => request.notes().add_new(name, value),
-            false => request.notes().set(name, value),
+        })?;
+        match notes.has(is_ours) {
+            true => write(request, &made),
+            false => notes.add_all(made.text(), made.places()),
         }
+        *slot.offer.borrow_mut() = Some(made);
     }
-    slot.offered_as.set(Some(request.notes().mark()));
-    *slot.offer.borrow_mut() = Some(made);
+    slot.offered_as.set(Some(notes.mark()));
     if let Some(anchor) = tree::slot(request.anchor()) {
         anchor.tree.borrow_mut().offered.push(request.as_ptr());
     }
     Ok(())
 }
 
+/// Most visitors of most places have no session, and their handlers do not ask: that costs little.
+fn offer_blank(request: Request<'_>, slot: &Slot) {
+    let (notes, timeout) = (request.notes(), place_of(request).timeout());
+    slot.blank.set(Some(timeout));
+    if notes.has(is_ours) {
+        made(slot).iter().for_each(|offer| write(request, offer));
+        return;
+    }
+    for (name, value) in BLANK {
+        notes.add_static(name, value);
+    }
+    notes.add_named(TIMEOUT_NOTE, timeout.as_secs().to_string().as_bytes());
+}
+
+/// What the record's handler was offered.
+fn made(slot: &Slot) -> RefMut<'_, Option<Offer>> {
+    let mut offer = slot.offer.borrow_mut();
+    if let Some(timeout) = slot.blank.take() {
+        *offer = Some(Offer::blank(timeout));
+    }
+    offer
+}
+
 fn of(session: &mut Session, services: &Services<'_>) -> Offer {
     // Who has a cookie need not be told an id that is kept only if something is stored.
     let told = !session.is_new() || session.rules().place.id_sources().beside_cookie();
     let id = if told { session.wire_id(services).ok() } else { None };
-    Offer::of(session, id, services.clock)
+    Offer::of(session, id.as_deref(), services.clock)
 }
 
 fn write(request: Request<'_>, offer: &Offer) {
@@ -59,22 +83,26 @@ pub fn look_at_all(request: Request<'_>) -> Result<Applied, Failure> {
     first.map(|()| all)
 }
 
-/// The records whose handlers run now and were offered notes.
-fn offered(request: Request<'_>) -> Vec<Request<'_>> {
-    let Some(anchor) = tree::slot(request.anchor()) else { return Vec::new() };
-    let Ok(tree) = anchor.tree.try_borrow() else { return Vec::new() };
-    // SAFETY: a record is taken off the list when its handler returns, before its pool can be cleared.
-    tree.offered.iter().filter_map(|record| unsafe { Request::from_raw(*record) }).collect()
+/// The records whose handlers run now and were offered notes, one by one: none begins or ends while they
+/// are gone through.
+fn offered<'r>(request: Request<'r>) -> impl Iterator<Item = Request<'r>> {
+    let anchor = tree::slot(request.anchor());
+    (0..).map_while(move |at| {
+        let record = anchor?.tree.try_borrow().ok()?.offered.get(at);
+        // SAFETY: a record is taken off the list when its handler returns, before its pool can be cleared.
+        unsafe { Request::from_raw(record) }
+    })
 }
 
 /// Takes over what one record's handler has written, and brings its notes and offer up to date.
 pub fn look(request: Request<'_>) -> Result<Applied, Failure> {
     let Some(slot) = tree::slot(request) else { return Ok(Applied::default()) };
-    let look = match &*slot.offer.borrow() {
+    let offered_as = slot.offered_as.get();
+    if offered_as.is_some() && offered_as == Some(request.notes().mark()) {
+        return Ok(Applied::default());
+    }
+    let look = match &*made(slot) {
         None => return Ok(Applied::default()),
-        Some(_) if slot.offered_as.get() == Some(request.notes().mark()) => {
-            return Ok(Applied::default());
-        }
         Some(offer) => Look::at(offer, request.notes().iter()),
     };
     if look.is_empty() {
@@ -101,10 +129,11 @@ pub fn look(request: Request<'_>) -> Result<Applied, Failure> {
 
 /// Writes a new offer over the old one.
 fn replace(request: Request<'_>, slot: &Slot, now: Offer) {
+    let mut kept = now.finder();
     let stale: Vec<String> = request
         .notes()
         .iter()
-        .filter(|(name, _)| is_ours(name) && now.get(name).is_none())
+        .filter(|(name, _)| is_ours(name) && kept.find(name).is_none())
         .map(|(name, _)| String::from_utf8_lossy(name).into_owned())
         .collect();
     for name in stale {
@@ -112,14 +141,26 @@ fn replace(request: Request<'_>, slot: &Slot, now: Offer) {
     }
     write(request, &now);
     slot.offered_as.set(Some(request.notes().mark()));
+    slot.blank.set(None);
     *slot.offer.borrow_mut() = Some(now);
+}
+
+/// The record's handler will not run: nobody asks for what it made of its notes.
+pub fn withdraw(request: Request<'_>) {
+    let Some(anchor) = tree::slot(request.anchor()) else { return };
+    anchor.tree.borrow_mut().offered.remove(request.as_ptr());
+    if let Some(slot) = tree::slot(request) {
+        slot.blank.set(None);
+        *slot.offer.borrow_mut() = None;
+        slot.offered_as.set(None);
+    }
 }
 
 /// The record's handler has ended: its notes count no more, and those around it see what it did.
 pub fn end(request: Request<'_>) -> Result<Applied, Failure> {
     let outcome = look(request);
     if let Some(anchor) = tree::slot(request.anchor()) {
-        anchor.tree.borrow_mut().offered.retain(|record| *record != request.as_ptr());
+        anchor.tree.borrow_mut().offered.remove(request.as_ptr());
     }
     refresh_all(request, Pending::Stay);
     outcome
@@ -155,12 +196,13 @@ fn refresh(request: Request<'_>, pending: Pending) {
 
 /// What differs from the offer.
 fn changes(request: Request<'_>, slot: &Slot) -> Vec<(String, Option<Vec<u8>>)> {
-    let offer = slot.offer.borrow();
+    let offer = made(slot);
     let Some(offer) = offer.as_ref() else { return Vec::new() };
+    let mut offered = offer.finder();
     let written = request
         .notes()
         .iter()
-        .filter(|(name, value)| is_ours(name) && offer.get(name) != Some(*value))
+        .filter(|(name, value)| is_ours(name) && offered.find(name) != Some(*value))
         .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), Some(value.to_vec())));
     let there = |name: &str| {
         request.notes().iter().any(|(known, _)| known.eq_ignore_ascii_case(name.as_bytes()))
@@ -175,23 +217,25 @@ pub fn write_through(request: Request<'_>, key: &Key, value: Option<&[u8]>) {
         return;
     }
     let value = value.filter(|value| !value.contains(&0));
-    let name = format!("{VALUE_PREFIX}{}", key.as_str());
+    let name = note_of(key);
     for record in offered(request) {
         let Some(slot) = tree::slot(record) else { continue };
-        slot.offered_as.set(None);
-        if let Some(offer) = slot.offer.borrow_mut().as_mut() {
+        let as_offered = slot.offered_as.get() == Some(record.notes().mark());
+        if let Some(offer) = made(slot).as_mut() {
             offer.set(&name, value);
         }
         match value {
             Some(value) => record.notes().set(&name, value),
             None => record.notes().unset(&name),
         }
+        // What its handler changed itself is still to be found.
+        slot.offered_as.set(as_offered.then(|| record.notes().mark()));
     }
 }
 
 /// Brings the notes of every running handler up to date after the session as a whole has changed.
 pub fn refresh_all(request: Request<'_>, pending: Pending) {
     if process::get().is_some_and(Process::is_ready) {
-        offered(request).into_iter().for_each(|record| refresh(record, pending));
+        offered(request).for_each(|record| refresh(record, pending));
     }
 }

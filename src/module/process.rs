@@ -24,6 +24,10 @@ use crate::system::shared::{self, SharedWords};
 /// or the disk under it stalls.
 const MUTEX_DEADLINE: Duration = Duration::from_secs(10);
 
+/// Longest wait for a mutex of the store's own, and before the gate that some have: together no more than
+/// that, since a lease is safe for so long once its holder is about to write.
+pub const OWN_DEADLINE: Duration = Duration::from_secs(5);
+
 /// The lease table of a child.
 pub type LeaseTable = Table<LeaseMemory, Processes, SystemClock, Arc<PoolMutexes>>;
 
@@ -33,15 +37,35 @@ pub type Cleaner = cleanup::Cleaner<LeaseMemory, Processes, SystemClock>;
 pub type Turn<'c> = cleanup::Turn<'c, LeaseMemory, Processes, SystemClock>;
 
 /// The pool of mutexes as the core sees it: one for each slot, the last one for the free list.
-pub struct PoolMutexes(pub MutexPool);
+pub struct PoolMutexes {
+    pool: MutexPool,
+    deadline: Duration,
+}
+
+impl PoolMutexes {
+    /// The mutexes of this pool.
+    pub fn new(pool: MutexPool) -> PoolMutexes {
+        PoolMutexes { pool, deadline: MUTEX_DEADLINE }
+    }
+
+    /// The same as a store's own.
+    pub fn of_store(self) -> PoolMutexes {
+        PoolMutexes { deadline: OWN_DEADLINE, ..self }
+    }
+
+    /// The pool.
+    pub fn into_pool(self) -> MutexPool {
+        self.pool
+    }
+}
 
 impl SlotMutexes for PoolMutexes {
     fn count(&self) -> u32 {
-        self.0.count().saturating_sub(1)
+        self.pool.count().saturating_sub(1)
     }
 
     fn lock(&self, index: u32) -> Result<(), MutexError> {
-        match self.0.lock(index, MUTEX_DEADLINE) {
+        match self.pool.lock(index, self.deadline) {
             Ok(true) => Ok(()),
             Ok(false) => Err(MutexError::TimedOut),
             Err(status) => Err(MutexError::Failed(status)),
@@ -49,7 +73,7 @@ impl SlotMutexes for PoolMutexes {
     }
 
     fn unlock(&self, index: u32) {
-        self.0.unlock(index);
+        self.pool.unlock(index);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::process::{self, Process};
 use super::tree::Failure;
+use crate::core::lock::Event;
 use crate::core::session::{Notice, Session, SessionError};
 use crate::core::store::StoreError;
 use crate::httpd::log::{self, Level};
@@ -42,6 +43,13 @@ pub fn notices(request: Request<'_>, session: &mut Session) {
                     "a session ({key:?}) was ended meanwhile: this request's changes were dropped"
                 ),
             ),
+            Notice::OldId(key) => (
+                Level::Info,
+                format!(
+                    "an id ({key:?}) was refused: its session got a new one longer ago than \
+                     SessionRegenerateGrace"
+                ),
+            ),
             Notice::Refused(cause) => (
                 Level::Warning,
                 format!(
@@ -54,7 +62,22 @@ pub fn notices(request: Request<'_>, session: &mut Session) {
                 format!("serving without a session (SessionStoreFailure ignore): {cause}"),
             ),
         };
+        if matches!(notice, Notice::ChangesDropped(_)) {
+            count(Event::Dropped);
+        }
         line(request, level, &text);
+    }
+}
+
+/// Logs and counts a failure to store changes whose answer cannot say so.
+pub fn lost(request: Request<'_>, failure: &Failure) {
+    count(Event::Lost);
+    self::failure(request, "committing a session", failure);
+}
+
+fn count(event: Event) {
+    if let Some(process) = process::get() {
+        process.services().leases.count(event);
     }
 }
 

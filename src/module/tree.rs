@@ -3,7 +3,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
+use std::ptr::{NonNull, null_mut};
 use std::sync::Arc;
+use std::time::Duration;
+
+use arrayvec::ArrayVec;
 
 use super::backend::Awaited;
 use super::bridge;
@@ -11,14 +15,16 @@ use super::config::{place_of, server_config};
 use super::module_record;
 use super::process::{self, Process};
 use super::veil::{self, Veil};
-use crate::core::config::{Place, Sources};
+use crate::core::config::Place;
 use crate::core::cookie::values_of;
 use crate::core::export::orders::TooMany;
 use crate::core::session::bridge::Unfit;
 use crate::core::session::candidates::{Candidates, Source};
 use crate::core::session::notes::Offer;
+use crate::core::session::record::Client;
 use crate::core::session::rules::{Rules, Surroundings};
 use crate::core::session::{Services, Session, SessionError};
+use crate::httpd::pool::Placed;
 use crate::httpd::request::Request;
 use crate::httpd::sys;
 use crate::httpd::table::Mark;
@@ -74,6 +80,8 @@ pub struct Slot {
     pub looking: Cell<bool>,
     /// The notes its handler was offered.
     pub offer: RefCell<Option<Offer>>,
+    /// They were those of nobody's session, with this timeout: the offer is made once something differs.
+    pub blank: Cell<Option<Duration>>,
     /// The table of notes as it was when nothing in it differed from the offer.
     pub offered_as: Cell<Option<Mark>>,
     /// What its handler sees in place of what the client sent.
@@ -86,12 +94,21 @@ pub struct Slot {
     pub tree: RefCell<Tree>,
 }
 
+/// The ids that a request brought, looked at before its session is made: at once behind that look, before
+/// anybody else could change the request's headers.
+struct Brought {
+    /// The settings they were looked for by.
+    place: Arc<Place>,
+    candidates: Candidates,
+}
+
 /// The sessions of a request tree and where its answer stands.
 #[derive(Default)]
 pub struct Tree {
-    sessions: Vec<(Identity, Session)>,
-    /// Records whose handlers run now and were offered notes, the innermost last.
-    pub offered: Vec<*mut sys::request_rec>,
+    sessions: ArrayVec<Placed<Session>, SESSIONS_MAX>,
+    brought: Option<Brought>,
+    /// Records whose handlers run now and were offered notes.
+    pub offered: Stack,
     /// A handler was told that there is no session.
     pub told_nothing: bool,
     /// The head of the answer has left.
@@ -100,36 +117,79 @@ pub struct Tree {
     pub timed_up: bool,
 }
 
+/// Records, the innermost last. Nearly always there is one: no memory is asked for it.
+#[derive(Default)]
+pub struct Stack {
+    first: Option<NonNull<sys::request_rec>>,
+    others: Vec<NonNull<sys::request_rec>>,
+}
+
+impl Stack {
+    /// Adds the innermost.
+    pub fn push(&mut self, record: *mut sys::request_rec) {
+        match (NonNull::new(record), self.first) {
+            (record, None) => self.first = record,
+            (record, Some(_)) => self.others.extend(record),
+        }
+    }
+
+    /// Takes a record out.
+    pub fn remove(&mut self, record: *mut sys::request_rec) {
+        self.others.retain(|other| other.as_ptr() != record);
+        if self.first.is_some_and(|first| first.as_ptr() == record) {
+            self.first = (!self.others.is_empty()).then(|| self.others.remove(0));
+        }
+    }
+
+    /// The record at this place, from the outermost.
+    pub fn get(&self, at: usize) -> *mut sys::request_rec {
+        let found = match at.checked_sub(1) {
+            None => self.first,
+            Some(at) => self.others.get(at).copied(),
+        };
+        found.map_or(null_mut(), NonNull::as_ptr)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+}
+
 /// What tells two sessions of a tree apart: places with other settings see another session.
-#[derive(PartialEq, Eq)]
 pub struct Identity {
     scope: Arc<str>,
-    name: Arc<str>,
-    sources: Sources,
+    place: Arc<Place>,
 }
 
 impl Identity {
     /// That of the session of the request's place.
     pub fn of(request: Request<'_>) -> Identity {
         let place = place_of(request);
-        Identity {
-            scope: scope_of(request, place),
-            name: Arc::from(place.id_name()),
-            sources: place.id_sources().clone(),
-        }
+        let scope = scope_of(request, place).cloned().unwrap_or_default();
+        Identity { scope, place: Arc::clone(place) }
     }
 
     /// Whether the session of the request's place is this one.
     pub fn fits(&self, request: Request<'_>) -> bool {
         let place = place_of(request);
-        self.is(&scope_of(request, place), place)
+        is_one((&self.scope, &self.place), (scope_of(request, place), place))
     }
+}
 
-    fn is(&self, scope: &str, place: &Place) -> bool {
-        *self.scope == *scope
-            && *self.name == *place.id_name()
-            && self.sources == *place.id_sources()
-    }
+/// Whether what is of this scope and place belongs to that one.
+fn is_one(
+    (known, at): (&str, &Arc<Place>),
+    (scope, place): (Option<&Arc<str>>, &Arc<Place>),
+) -> bool {
+    let alike = |one: &Place, other: &Place| {
+        one.id_name() == other.id_name() && one.id_sources() == other.id_sources()
+    };
+    *known == *scope.map_or("", |scope| scope) && (Arc::ptr_eq(at, place) || alike(at, place))
+}
+
+fn is_of(session: &Session, scope: Option<&Arc<str>>, place: &Arc<Place>) -> bool {
+    is_one((&session.rules().scope, &session.rules().place), (scope, place))
 }
 
 /// In the place of a slot once the request is over: nothing is opened any more.
@@ -162,14 +222,14 @@ pub fn slot_or_make(request: Request<'_>) -> Option<&Slot> {
 }
 
 fn make_slot(request: Request<'_>) {
-    let made = Box::into_raw(Box::new(Slot::default()));
+    let made = request.pool().place(Slot::default());
     // SAFETY: our module is loaded.
     unsafe { request.set_state(module_record(), made.cast()) };
     // SAFETY: the record outlives the cleanups of the pool it lives in, and `end_slot` expects it.
     unsafe { request.pool().on_clear(request.as_ptr().cast(), end_slot) };
 }
 
-/// Frees the slot when the record's pool is cleared, maybe on another thread than its handler's. A
+/// Ends the slot when the record's pool is cleared, maybe on another thread than its handler's. A
 /// lease that is still held ends here: memory only.
 unsafe extern "C" fn end_slot(record: *mut c_void) -> sys::apr_status_t {
     // SAFETY: registered with the record, which lives until its pool's memory is freed.
@@ -178,9 +238,14 @@ unsafe extern "C" fn end_slot(record: *mut c_void) -> sys::apr_status_t {
     let state = unsafe { request.state(module_record()) };
     mark_over(request);
     if !state.is_null() && state != over() {
-        // SAFETY: made from a box by `make_slot`, and the mark now stands in its place.
-        let slot = unsafe { Box::from_raw(state.cast::<Slot>()) };
-        crate::httpd::guard::guarded(move || slot.tree.into_inner().release(), || ());
+        // SAFETY: placed by `make_slot`, and the mark now stands in its place.
+        let slot = unsafe { state.cast::<Slot>().read() };
+        let end = move || {
+            // All of it, so that nothing is dropped outside the guard.
+            let Slot { tree, .. } = { slot };
+            tree.into_inner().release();
+        };
+        crate::httpd::guard::guarded(end, || ());
     }
     0
 }
@@ -209,7 +274,7 @@ pub fn seen<T>(request: Request<'_>, body: impl FnOnce(&Session) -> T) -> Option
     let tree = slot(request.anchor())?.tree.try_borrow().ok()?;
     let place = place_of(request);
     let scope = scope_of(request, place);
-    let (_, session) = tree.sessions.iter().find(|(identity, _)| identity.is(&scope, place))?;
+    let session = tree.sessions.iter().find(|session| is_of(session, scope, place))?;
     Some(body(session))
 }
 
@@ -222,7 +287,7 @@ fn mark_over(request: Request<'_>) {
 impl Tree {
     /// Every session of the tree.
     pub fn sessions(&mut self) -> impl Iterator<Item = &mut Session> {
-        self.sessions.iter_mut().map(|(_, session)| session)
+        self.sessions.iter_mut().map(|session| &mut **session)
     }
 
     /// Whether the answer has nothing to do with a session so far.
@@ -247,28 +312,33 @@ impl Tree {
     fn session(&mut self, request: Request<'_>, process: &Process) -> Option<&mut Session> {
         let place = place_of(request);
         let scope = scope_of(request, place);
-        let known = self.sessions.iter().position(|(identity, _)| identity.is(&scope, place));
+        let known = self.sessions.iter().position(|session| is_of(session, scope, place));
         let at = match known {
             Some(at) => at,
-            None if self.sessions.len() == SESSIONS_MAX => return None,
+            None if self.sessions.is_full() => return None,
             None => {
-                let identity = Identity::of(request);
-                // Room for the one session that nearly every tree has.
-                self.sessions.reserve_exact(1);
-                self.sessions.push((identity, self.make(request, place, scope, process)));
+                let scope = scope.cloned().unwrap_or_default();
+                let made = self.make(request, place, scope, process);
+                // SAFETY: the tree is with the record whose pool this is, and ends with its slot.
+                self.sessions.push(unsafe { request.anchor().pool().own(made) });
                 self.sessions.len() - 1
             }
         };
-        self.sessions.get_mut(at).map(|(_, session)| session)
+        self.sessions.get_mut(at).map(|session| &mut **session)
     }
 
     fn make(
-        &self,
+        &mut self,
         request: Request<'_>,
         place: &Arc<Place>,
         scope: Arc<str>,
         process: &Process,
     ) -> Session {
+        let brought = self.brought.take().filter(|brought| Arc::ptr_eq(&brought.place, place));
+        let (place, candidates) = match brought {
+            Some(Brought { place, candidates }) => (place, candidates),
+            None => (Arc::clone(place), candidates(request, place, process)),
+        };
         let rules = Rules::resolve(
             place,
             Surroundings {
@@ -281,8 +351,7 @@ impl Tree {
                 grace: process.grace(),
             },
         );
-        let candidates = candidates(request, place, process);
-        let mut session = Session::new(rules, candidates, request.client_address().into());
+        let mut session = Session::new(rules, candidates, client_of(request));
         if self.head_sent {
             session.head_is_sent();
         }
@@ -290,7 +359,12 @@ impl Tree {
     }
 }
 
-fn scope_of(request: Request<'_>, place: &Place) -> Arc<str> {
+/// No address is longer; what is, is none.
+fn client_of(request: Request<'_>) -> Client {
+    Client::from(request.client_address()).unwrap_or_default()
+}
+
+fn scope_of<'r>(request: Request<'r>, place: &'r Place) -> Option<&'r Arc<str>> {
     // SAFETY: the server of a live request lives; nobody changes its settings in a child.
     let config = unsafe { server_config(request.server()) };
     place.scope(config.name.as_ref())
@@ -336,10 +410,15 @@ pub fn offer_nothing(request: Request<'_>) -> Result<bool, Failure> {
 pub fn brought_nothing(request: Request<'_>) -> Result<bool, Failure> {
     let process = process::get().ok_or(Failure::NoProcess)?;
     let slot = slot_or_make(request.anchor()).ok_or(Failure::Phase)?;
-    let tree = slot.tree.try_borrow().map_err(|_| Failure::Phase)?;
+    let mut tree = slot.tree.try_borrow_mut().map_err(|_| Failure::Phase)?;
     let place = place_of(request);
-    let brought = || candidates(request, place, process);
-    Ok(tree.is_empty() && !place.id_sources().beside_cookie() && brought().is_nothing())
+    if !tree.is_empty() || place.id_sources().beside_cookie() {
+        return Ok(false);
+    }
+    let candidates = candidates(request, place, process);
+    let nothing = candidates.is_nothing();
+    tree.brought = (!nothing).then_some(Brought { place: Arc::clone(place), candidates });
+    Ok(nothing)
 }
 
 /// Runs `body` with the session of the request's place.

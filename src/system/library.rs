@@ -1,7 +1,10 @@
 //! Libraries that other parts of the process load and unload.
 
-use std::ffi::{CStr, c_void};
+use std::ffi::{CStr, OsStr, c_void};
 use std::mem::zeroed;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 
 /// Keeps the library that holds `address` loaded to the end of the process, however often it is closed.
@@ -33,6 +36,38 @@ pub fn keep_loaded(address: *const c_void) -> Result<(), String> {
     }
     // SAFETY: as above.
     Err(unsafe { CStr::from_ptr(problem) }.to_string_lossy().into_owned())
+}
+
+/// Which file a library was loaded from, and whether another one has its place now.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Origin {
+    path: PathBuf,
+    /// Device, number and change of the file.
+    file: Option<(u64, u64, i64, i64)>,
+}
+
+impl Origin {
+    /// Of the library that holds `address`; none if it is in none.
+    pub fn of(address: *const c_void) -> Option<Origin> {
+        let info = library_of(address)?;
+        if info.dli_fname.is_null() {
+            return None;
+        }
+        // SAFETY: the loader's own name, which stays while the library is loaded.
+        let name = unsafe { CStr::from_ptr(info.dli_fname) };
+        let path = PathBuf::from(OsStr::from_bytes(name.to_bytes()));
+        Some(Origin { file: file_at(&path), path })
+    }
+
+    /// Whether what is at the path now is another file, or none.
+    pub fn is_replaced(&self) -> bool {
+        file_at(&self.path) != self.file
+    }
+}
+
+fn file_at(path: &Path) -> Option<(u64, u64, i64, i64)> {
+    let found = std::fs::metadata(path).ok()?;
+    Some((found.dev(), found.ino(), found.mtime(), found.mtime_nsec()))
 }
 
 /// The function `name` of the program or of any library that shows its names to all; none if there is

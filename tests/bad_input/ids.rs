@@ -6,6 +6,9 @@ use crate::support::{Client, Request, Server};
 
 const UNKNOWN: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaA";
 
+/// No cleanup writes while somebody looks whether requests do.
+const NOBODY_ELSE: &str = "SessionCleanupInterval 0";
+
 /// Texts in the place of an id, and the reason for the new session that their bearer gets.
 fn texts() -> Vec<(String, &'static str)> {
     let bad = |text: &str| (text.to_owned(), "malformed");
@@ -45,7 +48,7 @@ fn with(server: &Server, id: &str) -> Client {
 
 #[test]
 fn what_is_no_id_or_nobodys_gets_a_new_session_and_leaves_the_store_untouched() {
-    let server = sessions().start();
+    let server = sessions().conf(NOBODY_ELSE).start();
     visitor(&server);
     let before = listing(&server);
     for (text, reason) in texts() {
@@ -73,7 +76,7 @@ fn what_is_no_id_or_nobodys_gets_a_new_session_and_leaves_the_store_untouched() 
 fn ids_in_headers_and_queries_are_judged_alike() {
     let place = "<Location \"/any\">\nSetHandler probe\n\
                  SessionIdSource cookie header:X-Session-Id query:sid\n</Location>";
-    let server = sessions().conf(place).start();
+    let server = sessions().conf(place).conf(NOBODY_ELSE).start();
     let before = listing(&server);
     for (text, _) in texts() {
         let header = Request::get("/any?is_new").header("X-Session-Id", &text).close();

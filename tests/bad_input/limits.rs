@@ -1,7 +1,7 @@
 //! Values, keys and users that are past what a session may hold.
 
 use crate::steps::{ask, run, sessions, visitor};
-use crate::support::Request;
+use crate::support::{Request, Store};
 
 #[test]
 fn past_a_limit_the_caller_gets_an_error_and_the_old_value_stays() {
@@ -29,6 +29,38 @@ fn past_a_limit_the_caller_gets_an_error_and_the_old_value_stays() {
         );
     }
     assert_eq!(run(&mut client, "get:n;user"), ["get=SUCCESS 3", "user=SUCCESS -"]);
+}
+
+/// By `SessionMaxSize`, or before that by what the store takes.
+#[test]
+fn a_session_grows_as_far_as_its_place_and_its_store_allow_and_stays_as_it_was() {
+    const PLACE: usize = 20 << 10;
+    let most = Store::current().largest();
+    let server = sessions().conf("SessionMaxSize 20K").start();
+    let mut client = visitor(&server);
+    let part = "x".repeat(1000);
+    let mut parts = 0;
+    let refused = loop {
+        let answer = client.send(&ask(&format!("set:part{parts}={part}")));
+        if answer.status != 200 || answer.text().trim_end() != "set=SUCCESS" {
+            break (answer.status, answer.text());
+        }
+        parts += 1;
+    };
+    let bytes = parts * 1000;
+    assert!(
+        bytes < most.min(PLACE) && most.min(PLACE) < bytes + 2000,
+        "{parts} parts: {refused:?}"
+    );
+    if most < PLACE {
+        assert_eq!(refused.0, 500);
+        server.expect_log("larger than its store can hold");
+    } else {
+        assert_eq!(refused, (200, "set=ENOSPC\n".to_owned()));
+    }
+    let last = parts - 1;
+    let answer = run(&mut client, &format!("get:n;get:part{last};get:part{parts}"));
+    assert_eq!(answer, ["get=SUCCESS 1", &format!("get=SUCCESS {part}"), "get=NOTFOUND"]);
 }
 
 #[test]

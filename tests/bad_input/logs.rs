@@ -1,10 +1,7 @@
 //! What goes wrong is logged, and never with an id, a key, a value or a user in it.
 
-use std::fs;
-
-use super::records;
 use crate::steps::{COOKIE, Signals, answer, ask, run, sessions};
-use crate::support::{Client, Server};
+use crate::support::{Client, Server, stored};
 
 const KEY: &str = "k3y-of-nobodys-business";
 const VALUE: &str = "v4lue-of-nobodys-business";
@@ -64,9 +61,7 @@ fn no_id_key_value_or_user_is_in_any_line_at_any_level() {
     let mut other = server.client();
     run(&mut other, &format!("set:{KEY}={VALUE};set_user:{USER}"));
     secrets.push(id(&other));
-    for path in records(&server) {
-        fs::write(path, "damaged ".repeat(400)).expect("damaging a record");
-    }
+    stored::damage(&server, KEY);
     server.expect_log("a damaged record");
     run(&mut other, "get:x");
     for forged in ["x".repeat(43), format!("{}.{}", "y".repeat(43), "z".repeat(22))] {

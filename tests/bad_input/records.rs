@@ -7,9 +7,13 @@ use std::time::{Duration, SystemTime};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-use super::{listing, records};
+use super::files::listing;
 use crate::steps::{COOKIE, ask, run, sessions, visitor};
-use crate::support::{Client, SERVER_USER, Server, ids_of, is_root};
+use crate::support::probed::record_files;
+use crate::support::{Client, SERVER_USER, Server, Store, ids_of, is_root};
+
+/// Why these tests keep to one store.
+const WHY: &str = "its files are damaged, replaced and taken away";
 
 const LINE: &str = "a damaged record";
 
@@ -28,9 +32,9 @@ fn give_to_server(path: &Path) {
 
 /// A visitor and the file of the session.
 fn only_visitor(server: &Server) -> (Client, PathBuf) {
-    let before = records(server);
+    let before = record_files(server);
     let client = visitor(server);
-    let mut new = records(server);
+    let mut new = record_files(server);
     new.retain(|path| !before.contains(path));
     let [path] = <[PathBuf; 1]>::try_from(new).expect("one new record");
     (client, path)
@@ -94,6 +98,7 @@ const DAMAGES: &[Damage] = &[
 
 #[test]
 fn a_damaged_or_foreign_file_gives_a_new_session_and_one_line_and_is_moved_aside() {
+    let _files = Store::File.only(WHY);
     let server = sessions().start();
     server.expect_log(LINE);
     for (number, (what, damage)) in DAMAGES.iter().enumerate() {
@@ -125,6 +130,7 @@ fn a_damaged_or_foreign_file_gives_a_new_session_and_one_line_and_is_moved_aside
 
 #[test]
 fn a_link_to_another_session_is_not_followed() {
+    let _files = Store::File.only(WHY);
     let server = sessions().start();
     server.expect_log(LINE);
     let (mut other, target) = only_visitor(&server);
@@ -138,6 +144,7 @@ fn a_link_to_another_session_is_not_followed() {
 
 #[test]
 fn a_short_file_that_is_young_may_be_in_the_making_and_is_left_alone() {
+    let _files = Store::File.only(WHY);
     let server = sessions().start();
     let (mut client, path) = only_visitor(&server);
     fs::write(&path, b"").expect("emptying a record");
@@ -148,6 +155,7 @@ fn a_short_file_that_is_young_may_be_in_the_making_and_is_left_alone() {
 
 #[test]
 fn a_file_in_which_one_version_is_whole_gives_that_version() {
+    let _files = Store::File.only(WHY);
     let server = sessions().start();
     let (mut client, path) = only_visitor(&server);
     run(&mut client, "set:n=2");
@@ -162,6 +170,7 @@ fn a_file_in_which_one_version_is_whole_gives_that_version() {
 
 #[test]
 fn where_it_is_so_configured_a_damaged_file_is_an_error_and_stays() {
+    let _files = Store::File.only(WHY);
     let server = sessions().conf("SessionInvalidateCorrupt off").start();
     let (mut client, path) = only_visitor(&server);
     change(&path, |bytes| bytes.fill(0));
@@ -175,6 +184,7 @@ fn where_it_is_so_configured_a_damaged_file_is_an_error_and_stays() {
 
 #[test]
 fn a_file_that_cannot_be_opened_is_a_failure_and_no_damage() {
+    let _files = Store::File.only(WHY);
     if !is_root() {
         return;
     }
@@ -191,6 +201,7 @@ fn a_file_that_cannot_be_opened_is_a_failure_and_no_damage() {
 
 #[test]
 fn a_data_directory_that_goes_away_is_a_failure_until_it_is_back() {
+    let _files = Store::File.only(WHY);
     let server = sessions().start();
     let mut client = visitor(&server);
     let (dir, away) = (server.data_dir(), server.root().join("away"));

@@ -6,6 +6,7 @@
  *   SetHandler bench-session      httpd's mod_session
  *   SetHandler bench-store        mod_session_store, one get and one set
  *   SetHandler bench-store-read   mod_session_store, opened for reading
+ *   SetHandler bench-notes        mod_session_store, a note read and written
  *   BenchPayload N                a new session also gets N bytes; default 0
  */
 
@@ -91,6 +92,14 @@ static int read_from_store(request_rec *r)
     return rv == APR_SUCCESS ? answer(r, n) : refused(rv);
 }
 
+static int count_with_notes(request_rec *r)
+{
+    const char *n = plus_one(r, apr_table_get(r->notes, "session:n"));
+
+    apr_table_setn(r->notes, "session:n", n);
+    return answer(r, n);
+}
+
 static int handler(request_rec *r)
 {
     if (!r->handler || strncmp(r->handler, "bench-", 6) != 0)
@@ -103,6 +112,8 @@ static int handler(request_rec *r)
         return count_with_store(r);
     if (strcmp(r->handler, "bench-store-read") == 0)
         return read_from_store(r);
+    if (strcmp(r->handler, "bench-notes") == 0)
+        return count_with_notes(r);
     return DECLINED;
 }
 

@@ -65,6 +65,9 @@ def _claims(goal, own, limit, floor, lost):
     if goal.rate is not None:
         figure = own.share(floor) - limit.share(floor)
         yield f"rate minus {goal.limit}", figure, f"≥ −{goal.rate:g}", figure >= -goal.rate
+    if goal.times is not None:
+        figure = own.share(limit)
+        yield f"rate in times {goal.limit}", figure, f"≥ {goal.times:g}", figure >= goal.times
     if goal.lost is not None:
         yield "lost increments", lost, f"≤ {goal.lost}", lost is not None and lost <= goal.lost
 

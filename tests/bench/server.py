@@ -1,11 +1,13 @@
 """A httpd of its own for measuring: built, configured, started, watched and stopped here."""
 
+import contextlib
 import os
 import pathlib
 import pwd
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -22,6 +24,14 @@ CHILDREN = {
              "MaxRequestWorkers 64",
 }
 CHILDREN["worker"] = CHILDREN["event"]
+# What mod_session_dbd needs, in the words of its documentation.
+DBD = """DBDriver sqlite3
+DBDParams "@ROOT@/dbd/sessions"
+DBDPrepareSQL "delete from session where key = %s" deletesession
+DBDPrepareSQL "update session set value = %s, expiry = %lld, key = %s where key = %s" updatesession
+DBDPrepareSQL "insert into session (value, expiry, key) values (%s, %lld, %s)" insertsession
+DBDPrepareSQL "select value from session where key = %s and (expiry = 0 or expiry > %lld)" selectsession
+DBDPrepareSQL "delete from session where expiry != 0 and expiry < %lld" cleansession"""
 
 
 class Failed(Exception):
@@ -47,8 +57,10 @@ def tool(*names):
 
 def build(into):
     """Compiles the C handlers; returns where the modules are."""
-    for name in ("mod_bench_counter", "mod_bench_limit"):
-        shutil.copy(HERE / f"{name}.c", into)
+    example = REPOSITORY / "httpd-conf/example_store/mod_session_example_store.c"
+    for source in (HERE / "mod_bench_counter.c", HERE / "mod_bench_limit.c", example):
+        name = source.stem
+        shutil.copy(source, into)
         run([tool("apxs", "apxs2"), "-c", "-Wc,-O2", "-I", str(REPOSITORY / "c_shim"), f"{name}.c"],
             f"compiling {name}.c", cwd=into)
     return into / ".libs"
@@ -64,10 +76,12 @@ class Server:
     """httpd on loopback with all rows of a store in one configuration. Use as a context."""
 
     def __init__(self, mpm, ours, payload=0, module=MODULE, wrapper=(), directory=None,
-                 store="file"):
+                 store="file", more=""):
         self.mpm, self.ours, self.payload, self.store = mpm, ours, payload, store
         self.memory = pathlib.Path("/dev/shm" if os.path.isdir("/dev/shm") else "/tmp",
                                    f"session-store-bench.{os.getpid()}.{store}")
+        # Configuration of our module beside that of its store.
+        self.more = more
         self.redis = None
         self.module, self.wrapper = pathlib.Path(module).resolve(), list(wrapper)
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="session-store-bench.", dir=directory))
@@ -105,10 +119,14 @@ class Server:
     def _prepare(self):
         self.root.chmod(0o755)
         libs = build(self.root)
-        for name in ("docs", "limit"):
+        for name in ("docs", "limit", "dbd"):
             (self.root / name).mkdir()
+        with contextlib.closing(sqlite3.connect(self.root / "dbd/sessions")) as database:
+            database.execute("PRAGMA journal_mode=WAL")
+            database.execute("CREATE TABLE session (key TEXT PRIMARY KEY, value TEXT, expiry INTEGER)")
         if os.geteuid() == 0:
-            shutil.chown(self.root / "limit", "www-data", "www-data")
+            for path in ("limit", "dbd", "dbd/sessions"):
+                shutil.chown(self.root / path, "www-data", "www-data")
         (self.root / "httpd.conf").write_text(self._configuration(libs))
 
     def _start_redis(self):
@@ -137,14 +155,16 @@ class Server:
         ]
         if os.geteuid() == 0:
             parts.append(f"User www-data\nGroup {grp_of('www-data')}")
-        for name in (f"mpm_{self.mpm}", "authz_core", "session", "session_cookie"):
+        for name in (f"mpm_{self.mpm}", "authz_core", "headers", "session", "session_cookie", "dbd",
+                     "session_dbd"):
             parts.append(f'LoadModule {name}_module "{modules}/mod_{name}.so"')
         for name in ("bench_counter", "bench_limit"):
             parts.append(f'LoadModule {name}_module "{libs}/mod_{name}.so"')
         parts.append(CHILDREN[self.mpm])
+        parts.append(DBD)
         parts.append(f'BenchPayload {self.payload}\nBenchLimitDir "{self.root}/limit"')
         if self.ours:
-            parts.append(rows.OURS + rows.STORES[self.store])
+            parts.append(rows.OURS + rows.STORES[self.store] + self.more)
         for row in rows.ROWS:
             if row.store == self.store and (self.ours or not row.ours):
                 parts.append(f"<Location {row.path}>\n{row.place}\n</Location>")
@@ -152,6 +172,7 @@ class Server:
         if "@REDIS@" in text:
             text = text.replace("@REDIS@", self._start_redis())
         text = text.replace("@MEMORY@", str(self.memory))
+        text = text.replace("@MODULES@", modules).replace("@LIBS@", str(libs))
         return text.replace("@ROOT@", str(self.root)).replace("@MODULE@", str(self.module))
 
     def _start(self):

@@ -2,12 +2,11 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 
 use super::{forms, is_in, log_in, set_entries};
 use crate::steps::{run, visitor};
-use crate::support::Server;
-use crate::support::probed::{one_cookie_at_most, record_files, records};
+use crate::support::probed::{one_cookie_at_most, records};
+use crate::support::{Server, Store, stored};
 
 #[test]
 fn with_an_age_visitors_without_a_session_leave_no_record() {
@@ -49,20 +48,16 @@ fn every_answer_sets_one_cookie_at_most() {
 
 #[test]
 fn who_changes_nothing_writes_nothing_and_keeps_the_id() {
-    let server = forms().conf("SessionMaxAge 3600").start();
+    let server = forms().conf("SessionMaxAge 3600\nSessionCleanupInterval 0").start();
     let mut visitor = visitor(&server);
     visitor.get("/page.html").expect(200);
-    let before = contents(&server);
+    let before = stored::state(&server);
+    assert!(!before.is_empty());
     for path in ["/page.html", "/entries.lua", "/entries.lua?n=1"] {
         let answer = visitor.get(path).expect(200);
         assert!(answer.set_cookies().is_empty(), "{path}");
     }
-    assert!(contents(&server) == before, "something was written");
-}
-
-fn contents(server: &Server) -> Vec<(PathBuf, Vec<u8>)> {
-    let read = |path: PathBuf| (path.clone(), fs::read(path).expect("reading a record"));
-    record_files(server).into_iter().map(read).collect()
+    assert!(stored::state(&server) == before, "something was written");
 }
 
 #[test]
@@ -110,6 +105,7 @@ fn a_session_that_another_request_ended_is_not_brought_back() {
 
 #[test]
 fn a_login_that_cannot_be_kept_is_an_error_and_no_redirect() {
+    let _files = Store::File.only("its directories are closed");
     let server = forms().start();
     let mut other = visitor(&server);
     close(&server, true);
@@ -129,6 +125,7 @@ fn a_login_that_cannot_be_kept_is_an_error_and_no_redirect() {
 
 #[test]
 fn where_the_store_may_be_missed_pages_are_served_without_it() {
+    let _files = Store::File.only("its directories are closed");
     let server = forms().conf("SessionStoreFailure ignore").start();
     let mut visitor = visitor(&server);
     close(&server, true);

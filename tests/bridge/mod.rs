@@ -18,7 +18,7 @@ const USERS: &str = "ann:$apr1$abcdefgh$T64oOxnD8c28.dQa.2Lty1\nbob:$apr1$abcdef
 
 /// Answers the session as scripts see it (`SessionEnv`), and says in the header that mod_session reads
 /// (`SessionHeader`) what the query says.
-const ENTRIES: &str = r#"
+pub const ENTRIES: &str = r#"
 function handle(r)
     r.content_type = "text/plain"
     r:puts(tostring(r.subprocess_env["HTTP_SESSION"]))

@@ -1,6 +1,7 @@
 //! Form tokens, and looks at other sessions.
 
 use super::*;
+use crate::steps::{Signals, answer};
 use crate::support::parallel;
 
 /// A visitor who has a session with `a` = 1, and its id.
@@ -66,12 +67,13 @@ fn a_failed_answer_leaves_the_token_open() {
 fn another_session_is_looked_at_by_its_id_even_while_it_is_held() {
     let server = probed().start();
     let (mut alice, id) = other(&server);
-    let gate = Gate::of(&server);
-    let held = alice.open(&Request::get(&format!("/c?open:write;set:a=2;wait:{gate}")));
-    let mut same = alice.clone();
-    wait_for("the holder", PATIENCE, || {
-        (ask(&mut same, "/c?trylock;unlock").starts_with("trylock=EBUSY")).then_some(())
-    });
+    let signals = Signals::of(&server);
+    let list =
+        ["open:write;set:a=2", &signals.give("held"), &signals.await_("go"), "save"].join(";");
+    let held = alice.open(&Request::get(&format!("/c?{list}")));
+    // Nobody may ask before that: a session is refused at once to whom it is not free for.
+    signals.wait("held");
+    assert_eq!(ask(&mut alice.clone(), "/c?trylock"), "trylock=EBUSY");
     for place in ["/c", "/s"] {
         let mut bob = server.client();
         assert_eq!(ask(&mut bob, &format!("{place}?peek:{id}=a")), "peek=SUCCESS 1");
@@ -79,8 +81,8 @@ fn another_session_is_looked_at_by_its_id_even_while_it_is_held() {
         assert!(bob.jar.is_empty());
     }
     server.expect_log("a request was refused its session");
-    gate.open();
-    drop(held);
+    signals.raise("go");
+    assert!(answer(held).expect(200).text().ends_with("save=SUCCESS\n"));
     assert_eq!(records(&server), 1);
 }
 

@@ -44,11 +44,25 @@ fn a_new_session_past_the_limit_is_refused_and_others_go_on() {
 #[test]
 fn sessions_of_before_a_restart_are_counted_by_the_first_walk() {
     let mut server = limited(2).start();
-    server.expect_log("the store is full: SessionMaxSessions");
     let mut visitors = [(); 2].map(|()| visitor(&server));
     server.restart();
-    plant(&server, 1, 1);
-    server.wait_for_log("cleanup removed 1 of 3 records");
+    if !Store::current().survives_a_full_restart() {
+        assert_eq!(
+            ask(&mut visitors[0], "/c?reason;get:k"),
+            "reason=SUCCESS unknown\nget=NOTFOUND"
+        );
+        visitor(&server);
+        return;
+    }
+    server.expect_log("the store is full: SessionMaxSessions");
+    if Store::current() == Store::File {
+        plant(&server, 1, 1);
+        server.wait_for_log("cleanup removed 1 of 3 records");
+    } else {
+        // Until then newcomers are let in.
+        let newcomer = || server.get("/c?set:k=v").status;
+        wait_value("the first walk", patience(), newcomer, |status| *status == 500);
+    }
     assert_eq!(server.get("/c?set:k=v").status, 500);
     assert_eq!(ask(&mut visitors[0], "/c?get:k"), "get=SUCCESS v");
 }

@@ -30,6 +30,10 @@ def handler(req):
             return apache.OK
         elif op == "call":
             said.append(str(getattr(session, key)(*([int(value)] if value else []))))
+        elif op == "open":
+            session = eval("Session." + text)
+        elif op == "raise":
+            raise RuntimeError("behind what was saved")
         elif op == "flush":
             req.write("".join(line + "\n" for line in said))
             said = []

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::bridge::ENTRIES;
 use crate::handlers::faces::{Backend, PYTHON, quoted};
 use crate::support::probed::{COOKIE, ask, one_cookie_at_most, probed};
 use crate::support::{Builder, Client, Mpm, Server, apxs};
@@ -26,13 +27,25 @@ pub enum Interface {
     Perl,
     /// Environment and headers of a script.
     Cgi,
+    /// The same of an application in mod_wsgi, which refuses to run beside mod_python: see [`Pythons`].
+    Wsgi,
     /// Headers of a server behind mod_proxy_http.
     Proxied,
+    /// Entries of mod_session. It knows no orders: a session ends when its last entry goes, and gets a
+    /// new id when somebody logs in.
+    ModSession,
+}
+
+/// Which of two modules has Python within httpd: mod_wsgi does not start where mod_python is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pythons {
+    ModPython,
+    ModWsgi,
 }
 
 impl Interface {
-    /// All of them.
-    pub const ALL: [Interface; 9] = [
+    /// All that run beside mod_python.
+    pub const ALL: [Interface; 10] = [
         Interface::C,
         Interface::Lua,
         Interface::PhpNotes,
@@ -42,6 +55,7 @@ impl Interface {
         Interface::Perl,
         Interface::Cgi,
         Interface::Proxied,
+        Interface::ModSession,
     ];
 
     fn path(self) -> &'static str {
@@ -54,7 +68,9 @@ impl Interface {
             Interface::Python => "/python",
             Interface::Perl => "/perl",
             Interface::Cgi => "/app",
+            Interface::Wsgi => "/wsgi",
             Interface::Proxied => "/proxied",
+            Interface::ModSession => "/mod-session",
         }
     }
 
@@ -80,7 +96,7 @@ impl Interface {
                 let text = ask(visitor, &format!("/c?get:{key}"));
                 text.strip_prefix("get=SUCCESS ").map(str::to_owned)
             }
-            Interface::Cgi | Interface::Proxied => {
+            Interface::Cgi | Interface::Wsgi | Interface::Proxied => {
                 let text = self.page(visitor, "");
                 let names = [
                     format!("SESSION_VALUE_{}=", key.to_uppercase()),
@@ -92,6 +108,11 @@ impl Interface {
                         .find_map(|name| line.strip_prefix(name.as_str()).map(str::to_owned))
                 };
                 text.lines().find_map(value)
+            }
+            Interface::ModSession => {
+                let text = self.page(visitor, "");
+                let value = |entry: &str| Some(entry.split_once('=')?.1.to_owned());
+                text.split('&').find(|entry| name_of(entry) == key).and_then(value)
             }
             _ => self
                 .page(visitor, &format!("get={key}"))
@@ -106,9 +127,10 @@ impl Interface {
     pub fn set(self, visitor: &mut Client, key: &str, value: &str) {
         match self {
             Interface::C => drop(ask(visitor, &format!("/c?set:{key}={value}"))),
-            Interface::Cgi | Interface::Proxied => {
+            Interface::Cgi | Interface::Wsgi | Interface::Proxied => {
                 self.order(visitor, "Set", &format!("{key}={value}"))
             }
+            Interface::ModSession => drop(self.page(visitor, &format!("{key}={value}"))),
             _ => drop(self.page(visitor, &format!("set={key}:{value}"))),
         }
     }
@@ -118,16 +140,20 @@ impl Interface {
     pub fn unset(self, visitor: &mut Client, key: &str) {
         match self {
             Interface::C => drop(ask(visitor, &format!("/c?unset:{key}"))),
-            Interface::Cgi | Interface::Proxied => self.order(visitor, "Unset", key),
+            Interface::Cgi | Interface::Wsgi | Interface::Proxied => {
+                self.order(visitor, "Unset", key)
+            }
+            Interface::ModSession => self.set(visitor, key, ""),
             _ => drop(self.page(visitor, &format!("unset={key}"))),
         }
     }
 
-    /// Adds one to a key.
+    /// Adds one to a key. mod_session cannot: it reads without holding the session.
     #[track_caller]
     pub fn increment(self, visitor: &mut Client, key: &str) {
         match self {
             Interface::C => drop(ask(visitor, &format!("/c?incr:{key}"))),
+            Interface::ModSession => panic!("what it reads may have changed when it writes"),
             _ => drop(self.page(visitor, &format!("incr={key}"))),
         }
     }
@@ -137,10 +163,23 @@ impl Interface {
     pub fn order_to(self, visitor: &mut Client, word: &str) {
         match self {
             Interface::C => drop(ask(visitor, &format!("/c?{word}"))),
-            Interface::Cgi | Interface::Proxied => self.order(visitor, "Do", word),
+            Interface::Cgi | Interface::Wsgi | Interface::Proxied => {
+                self.order(visitor, "Do", word)
+            }
+            Interface::ModSession if word == "regenerate" => self.set(visitor, "realm-user", "ann"),
+            Interface::ModSession => {
+                let known = self.page(visitor, "");
+                let gone: Vec<String> =
+                    known.split('&').map(|entry| format!("{}=", name_of(entry))).collect();
+                self.page(visitor, &gone.join("&"));
+            }
             _ => drop(self.page(visitor, &format!("do={word}"))),
         }
     }
+}
+
+fn name_of(entry: &str) -> &str {
+    entry.split('=').next().unwrap_or_default()
 }
 
 /// What a visitor's cookie says.
@@ -216,10 +255,23 @@ pub fn with_python(builder: Builder) -> Builder {
         )
 }
 
+/// mod_wsgi at `/wsgi`, in a process of its own.
+fn with_wsgi(builder: Builder) -> Builder {
+    builder.module("wsgi").conf(
+        "WSGISocketPrefix run/wsgi\nWSGIDaemonProcess app threads=4\nWSGIProcessGroup app\n\
+         WSGIScriptAlias \"/wsgi\" \"${DOCS}/app.py\"\n\
+         <Location \"/wsgi\">\nSessionExport env *\nSessionBackendHeaders all\n</Location>",
+    )
+}
+
 /// A server with all interfaces, each at its path, and `%{SESSION:a}` in the header `X-Expression` of
 /// `/expression`.
-pub fn all(more: &str) -> (Server, Vec<Backend>) {
-    let (builder, fpm) = with_fpm(with_php(with_python(probed().mpm(Mpm::Prefork))));
+pub fn all(pythons: Pythons, more: &str) -> (Server, Vec<Backend>) {
+    let base = probed().mpm(Mpm::Prefork);
+    let (builder, fpm) = with_fpm(with_php(match pythons {
+        Pythons::ModPython => with_python(base),
+        Pythons::ModWsgi => with_wsgi(base),
+    }));
     let proxied = Backend::http();
     let conf = format!(
         "Alias \"/lua\" \"${{DOCS}}/page.lua\"\n<Location \"/lua\">\nSetHandler lua-script\n</Location>\n\
@@ -229,16 +281,21 @@ pub fn all(more: &str) -> (Server, Vec<Backend>) {
          <Location \"/app\">\nSessionExport env *\nSessionBackendHeaders all\n</Location>\n\
          ProxyPass \"/proxied\" \"http://127.0.0.1:{}/app\"\n\
          <Location \"/proxied\">\nSessionExport headers *\nSessionBackendHeaders all\n</Location>\n\
+         Alias \"/mod-session\" \"${{DOCS}}/entries.lua\"\n\
+         <Location \"/mod-session\">\nSetHandler lua-script\n\
+         Session On\nSessionEnv On\nSessionHeader X-Entries\n</Location>\n\
          <Location \"/expression\">\nHeader set X-Expression \"expr=%{{SESSION:a}}\"\n</Location>\n{more}",
         proxied.port()
     );
     let server = builder
         .module("lua")
+        .module("session")
         .module("perl")
         .module("cgi")
         .module("headers")
         .module("proxy_http")
         .document("page.lua", include_str!("page.lua"))
+        .document("entries.lua", ENTRIES)
         .document("Page.pm", include_str!("Page.pm"))
         .document("expression", "")
         .script("app.py", PYTHON)

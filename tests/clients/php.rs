@@ -3,7 +3,7 @@
 use super::interfaces::{id, with_fpm, with_php};
 use crate::handlers::faces::{Backend, quoted};
 use crate::support::probed::{Gate, ask, probed, records};
-use crate::support::{Client, Request, Server};
+use crate::support::{Client, Request, Server, Store};
 
 /// How PHP is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +97,7 @@ const VALUES: &[(&str, &str)] = &[
 ];
 
 fn values_of_every_kind_come_back_as_they_were(php: Php) {
+    let _room = Store::with_room(8_000);
     let (server, _backend) = start(php);
     let mut visitor = server.client();
     let puts =
@@ -233,30 +234,35 @@ fn values_of_others_are_entries_and_what_php_does_not_touch_stays(php: Php) {
     assert_eq!(ask(&mut visitor, "/c?get:cart;get:n"), "get=NOTFOUND\nget=SUCCESS 6");
 }
 
+/// It once kept the visitor out: session_start() failed at every visit, and what cannot be opened cannot be
+/// destroyed.
 fn what_was_tampered_with_is_not_read(php: Php) {
+    let _room = Store::with_room(20_000);
     let (server, _backend) = start(php);
-    let mut visitor = server.client();
-    php.says(&mut visitor, "put=long%3Astr_repeat('x'%2C9000)");
-    let piece = ask(&mut visitor, "/c?get:php.1").replace("get=SUCCESS ", "");
-    for ops in ["set:php=1.1.00000000.AAAA", "set:php=x"] {
+    // The checksum is wrong; it is no shared key at all; it is code that makes an object, without a checksum.
+    for value in ["1.1.00000000.AAAA", "x", "O:5:%22Point%22:0:%7B%7D", "1.99999.00000000.AAAA"] {
         let mut visitor = server.client();
-        ask(&mut visitor, &format!("/c?{ops};set:kept=1"));
-        php.says(&mut visitor, "set=a:1");
-        assert_eq!(ask(&mut visitor, "/c?get:kept;get:a"), "get=SUCCESS 1\nget=NOTFOUND");
+        ask(&mut visitor, &format!("/c?set:php={value};set:kept=1"));
+        assert_eq!(php.says(&mut visitor, "get=kept&set=a:1"), "is 1\n", "{value}");
+        assert_eq!(php.says(&mut visitor, "get=kept&get=a"), "is 1\nis 1\n", "{value}");
+        assert_eq!(ask(&mut visitor, "/c?get:kept;get:a"), "get=SUCCESS 1\nget=SUCCESS 1");
+        php.says(&mut visitor, "destroy");
+        assert_eq!(records(&server), 0, "{value}");
     }
+    // One of its parts is missing: the others go with it.
+    let mut visitor = server.client();
+    php.says(&mut visitor, "set=a:1&put=long%3Astr_repeat('x'%2C9000)");
     ask(&mut visitor, "/c?unset:php.1");
-    php.says(&mut visitor, "set=a:1");
-    ask(&mut visitor, &format!("/c?set:php.1={}", piece.replace('+', "%2B")));
-    assert_eq!(
-        php.says(&mut visitor, "get=a&put=l%3Astrlen($_SESSION['long'])&show=l"),
-        "none\n9000\n"
-    );
+    assert_eq!(php.says(&mut visitor, "get=a&get=long&put=n%3A5"), "is 1\nnone\n");
+    assert_eq!(ask(&mut visitor, "/c?get:php.1;get:php.2"), "get=NOTFOUND\nget=NOTFOUND");
+    assert_eq!(php.says(&mut visitor, "get=a&show=n"), "is 1\n5\n");
     server.expect_log("reading the session: what PHP has stored under the key php");
-    server.allow_log("session_start(): Failed to initialize storage module");
+    server.expect_log("entries without a key of their own are lost");
 }
 
 #[test]
 fn what_a_script_behind_fastcgi_could_not_be_shown_is_refused() {
+    let _room = Store::with_room(60_000);
     let (server, _backend) = start(Php::Fpm);
     let mut visitor = server.client();
     Php::Fpm.says(&mut visitor, "set=a:1&put=big%3Astr_repeat('x'%2C20000)");
@@ -265,6 +271,90 @@ fn what_a_script_behind_fastcgi_could_not_be_shown_is_refused() {
     assert_eq!(text, "is 1\n20000\n");
     server.expect_log("storing the session: it is larger than what the next request can be shown");
     server.allow_log("Failed to write session data");
+}
+
+#[test]
+fn a_session_too_large_for_fastcgi_is_refused_with_what_can_be_done() {
+    let _room = Store::with_room(60_000);
+    let (server, _backend) = start(Php::Fpm);
+    let mut visitor = server.client();
+    let small: Vec<_> = (0..10).map(|n| format!("set=big{n}:x")).collect();
+    let large: Vec<_> = (0..10).map(|n| format!("set:big{n}={}", "x".repeat(3_900))).collect();
+    Php::Fpm.says(&mut visitor, &format!("set=a:1&{}&put=l%3Anew%20Point", small.join("&")));
+    // Others make it so large that PHP would not be shown its shared key any more.
+    for set in &large {
+        ask(&mut visitor, &format!("/c?{set}"));
+    }
+    assert_eq!(Php::Fpm.says(&mut visitor, "get=a&set=b:1"), "none\n");
+    server.expect_log("X-Session-Unset: php");
+    assert_eq!(ask(&mut visitor, "/c?get:a;get:b"), "get=SUCCESS 1\nget=NOTFOUND");
+    // What the log says helps.
+    let unset: Vec<_> = (0..5).map(|n| format!("head=X-Session-Unset%3Abig{n}")).collect();
+    Php::Fpm.says(&mut visitor, &unset.join("&"));
+    let text = Php::Fpm
+        .says(&mut visitor, "get=a&get=big0&put=same%3A$_SESSION['l']==new%20Point&show=same");
+    assert_eq!(text, "is 1\nnone\ntrue\n");
+    for set in &large {
+        ask(&mut visitor, &format!("/c?{set}"));
+    }
+    Php::Fpm.says(&mut visitor, "head=X-Session-Do%3Ainvalidate");
+    assert_eq!(records(&server), 0);
+    server.allow_log("session_start(): Failed to initialize storage module");
+}
+
+/// A change made a second key that looks the same, and the next request was shown the first: the change was lost.
+#[test]
+fn what_php_changes_under_a_name_that_stands_for_another_key_is_what_it_finds() {
+    let (server, _backend) = start(Php::Fpm);
+    let mut visitor = server.client();
+    ask(&mut visitor, "/c?set:other.key=1;set:x-y_z=1;set:left.alone=1;set:a_b_c_d-e=1");
+    // Names that PHP makes itself have no such limit, and what it has seen and left stays.
+    let long = "of_its_own_with_many_";
+    assert_eq!(Php::Fpm.says(&mut visitor, &format!("get=other_key&set={long}:1")), "is 1\n");
+    Php::Fpm.says(&mut visitor, &format!("set=other_key:2&set={long}:2&unset=x_y_z"));
+    let text = Php::Fpm.says(&mut visitor, &format!("get=other_key&get=x_y_z&get={long}"));
+    assert_eq!(text, "is 2\nnone\nis 2\n");
+    let others = "/c?get:other.key;get:other_key;get:x-y_z;get:left.alone";
+    assert_eq!(
+        ask(&mut visitor, others),
+        "get=NOTFOUND\nget=SUCCESS 2\nget=NOTFOUND\nget=SUCCESS 1"
+    );
+    Php::Fpm.says(&mut visitor, "set=a_b_c_d_e:2");
+    assert_eq!(Php::Fpm.says(&mut visitor, "get=a_b_c_d_e"), "is 1\n");
+    server.expect_log("a changed key may have - or . where its variable has _");
+    server.assert_no_secret(&["a_b_c_d_e"]);
+    server.allow_log("Failed to write session data");
+}
+
+/// PHP begins its own session before prepend.php where session.auto_start is on, with a cookie of its own: nothing
+/// of $_SESSION was httpd's then.
+#[test]
+fn a_session_that_php_begins_by_itself_is_neither_begun_nor_kept() {
+    let on = |conf: &str| {
+        let conf = format!("php_admin_flag session.auto_start on\n{conf}");
+        with_php(probed()).conf(&conf).start()
+    };
+    // The file of configuration turns it off, below what turns it on for the server.
+    let server = on("");
+    let mut visitor = server.client();
+    Php::Module.says(&mut visitor, "set=a:1");
+    assert_eq!(ask(&mut visitor, "/c?get:a"), "get=SUCCESS 1");
+    // Where somebody turns it on again, it is left and the log says so.
+    let server =
+        on("<Location \"/php-session\">\nphp_admin_flag session.auto_start on\n</Location>");
+    let mut visitor = server.client();
+    Php::Module.says(&mut visitor, "set=a:1");
+    assert_eq!(ask(&mut visitor, "/c?get:a"), "get=SUCCESS 1");
+    server.expect_log("set session.auto_start to 0");
+}
+
+#[test]
+fn php_fpm_does_not_begin_a_session_by_itself_either() {
+    let (builder, _backend) = with_fpm(probed());
+    let server = builder.document("fpm/.user.ini", "session.auto_start = 1\n").start();
+    let mut visitor = server.client();
+    Php::Fpm.says(&mut visitor, "set=a:1");
+    assert_eq!(ask(&mut visitor, "/c?get:a"), "get=SUCCESS 1");
 }
 
 #[test]

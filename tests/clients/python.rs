@@ -84,6 +84,62 @@ fn a_deleted_session_can_be_saved_again_and_an_invalid_one_cannot() {
     assert_eq!((id(&visitor), records(&server)), (None, 0));
 }
 
+/// mod_python's save() writes at once, and applications count on it: what was saved once went with a later
+/// exception, for it is a 500.
+#[test]
+fn what_was_saved_stays_when_the_handler_raises_later_where_saveonerror_is_on() {
+    let [on, off] = ["SessionSaveOnError on", ""].map(|line| {
+        let server = with_python(probed()).conf(line).start();
+        let mut visitor = server.client();
+        says(&mut visitor, "set=a:1&set=gone:1");
+        visitor.get("/python?set=a:2&unset=gone&call=save&set=a:3&raise").expect(500);
+        let kept = says(&mut visitor, "get=a&get=gone&keep");
+        // The first that is stored of a new session.
+        let mut visitor = server.client();
+        visitor.get("/python?set=a:2&call=save&raise").expect(500);
+        let new = says(&mut visitor, "get=a&keep");
+        server.expect_log("behind what was saved");
+        server.allow_log("PythonHandler handler");
+        (kept, new)
+    });
+    assert_eq!(on, ("is 2\nnone\n".to_owned(), "is 2\n".to_owned()));
+    assert_eq!(off, ("is 1\nis 1\n".to_owned(), "none\n".to_owned()));
+}
+
+/// A path given by position was once taken for an id, and `dbm=` was a TypeError.
+#[test]
+fn each_class_takes_what_mod_pythons_takes_where_it_takes_it() {
+    let server = start();
+    for call in [
+        "Session(req, 0, 'secret', 60, 0)",
+        "Session(req, sid=0, secret=None, timeout=60, lock=1)",
+        "BaseSession(req, None, 'secret', 0, 60)",
+        "DbmSession(req, '/tmp/sessions.dbm', 0, 'secret', None, 60, 0)",
+        "DbmSession(req, dbm='/tmp/sessions.dbm', dbmtype=None, timeout=60)",
+        "FileSession(req, 0, None, 60, 1, 1, 0)",
+        "FileSession(req, timeout=60, fast_cleanup=True, verify_cleanup=False)",
+        "MemorySession(req, 0, None, 60, 1)",
+    ] {
+        let mut visitor = server.client();
+        says(&mut visitor, &format!("open={}&set=a:1", quoted(call)));
+        let again = format!("open={}&get=a&call=timeout&keep", quoted(call));
+        assert_eq!(says(&mut visitor, &again), "is 1\n60\n", "{call}");
+    }
+    // Each is a BaseSession, which applications ask for.
+    let kinds = "Session,\
+                 all(issubclass(c, Session.BaseSession) for c in map(vars(Session).get, Session.__all__))";
+    let text = says(&mut server.client(), &format!("put=ok:{}&show=ok&keep", quoted(kinds)));
+    assert!(text.ends_with("True)\n"), "{text}");
+}
+
+#[test]
+fn a_cookie_of_its_own_is_refused_with_what_to_do() {
+    let server = start();
+    server.client().get("/python?call=make_cookie").expect(500);
+    server.expect_log("leave make_cookie() out, and set SessionIdName");
+    server.allow_log("PythonHandler handler");
+}
+
 #[test]
 fn times_are_told_and_the_timeout_is_set_by_saving() {
     let server = start();

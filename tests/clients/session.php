@@ -1,7 +1,7 @@
 <?php
 // An application that knows of PHP's own sessions alone: as page.lua does, and
 //   put=KEY:CODE  gets KEY the value of an expression     show=KEY  prints it with its type
-//   close  start  abort  destroy  clear  flush  echo=N  sid  wait=FILE
+//   head=NAME:VALUE  close  start  abort  destroy  clear  flush  echo=N  sid  wait=FILE
 class Point
 {
     private int $x = 1;
@@ -24,6 +24,7 @@ foreach (array_filter(explode('&', $_SERVER['QUERY_STRING'])) as $part) {
             'regenerate' => session_regenerate_id(true),
             default => session_destroy(),
         },
+        'head' => header($text, false),
         'close' => session_write_close(),
         'start' => session_start(),
         'abort' => session_abort(),

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::support::probed::{COOKIE, Gate, ask, probed, records};
-use crate::support::{Builder, Request, Server, parallel};
+use crate::support::{Builder, Request, Server, Store, parallel};
 
 /// Takes a right away until it is dropped.
 struct Without {
@@ -26,6 +26,10 @@ impl Drop for Without {
         let _ = fs::set_permissions(&self.path, Permissions::from_mode(self.mode));
     }
 }
+
+/// Why tests that take rights away keep to one store: none but files can be told to read and not to write, or
+/// to make nothing new. Outages of a Redis and of a database are told of in `stores`; memory has none.
+const WHY: &str = "rights to its files are taken away";
 
 /// Folder and file of the only record.
 fn only_record(server: &Server) -> (PathBuf, PathBuf) {
@@ -54,6 +58,7 @@ fn failing(how: &str) -> Builder {
 
 #[test]
 fn a_session_that_cannot_be_made_is_a_503_without_a_cookie() {
+    let _files = Store::File.only(WHY);
     let server = failing("fail").start();
     server.expect_log("committing a session");
     server.allow_log(LATE);
@@ -72,6 +77,7 @@ fn a_session_that_cannot_be_made_is_a_503_without_a_cookie() {
 
 #[test]
 fn a_change_that_cannot_be_stored_before_the_head_is_a_503_and_leaves_the_old_value() {
+    let _files = Store::File.only(WHY);
     let server = failing("fail").start();
     server.expect_log("a session function: ");
     server.expect_log("committing a session");
@@ -92,6 +98,7 @@ fn a_change_that_cannot_be_stored_before_the_head_is_a_503_and_leaves_the_old_va
 
 #[test]
 fn a_change_that_cannot_be_stored_after_the_head_is_one_line_in_the_log() {
+    let _files = Store::File.only(WHY);
     let server = failing("fail").start();
     server.expect_log("committing a session");
     let mut visitor = server.client();
@@ -131,6 +138,7 @@ fn a_change_by_notes_past_a_limit_is_a_500_and_leaves_the_old_value() {
 
 #[test]
 fn a_session_that_cannot_be_read_is_a_503_before_the_handler() {
+    let _files = Store::File.only(WHY);
     for how in ["fail", "readonly"] {
         let server = failing(how).start();
         server.expect_log("before the handler: ");
@@ -153,6 +161,7 @@ fn a_session_that_cannot_be_read_is_a_503_before_the_handler() {
 
 #[test]
 fn a_session_that_cannot_be_read_is_done_without_where_that_is_to_be_ignored() {
+    let _files = Store::File.only(WHY);
     let server = failing("ignore").start();
     server.expect_log("serving without a session (SessionStoreFailure ignore)");
     let mut visitor = server.client();
@@ -179,6 +188,7 @@ fn a_session_that_cannot_be_read_is_done_without_where_that_is_to_be_ignored() {
 
 #[test]
 fn an_answer_goes_out_with_its_session_unchanged_where_the_store_may_fail() {
+    let _files = Store::File.only(WHY);
     for how in ["readonly", "ignore"] {
         let server = failing(how).start();
         server.expect_log("committing a session");
@@ -204,6 +214,7 @@ fn an_answer_goes_out_with_its_session_unchanged_where_the_store_may_fail() {
 
 #[test]
 fn requests_that_find_no_store_leave_nothing_held() {
+    let _files = Store::File.only(WHY);
     let server = failing("fail").conf("SessionLockTimeout 5").start();
     server.expect_log("a session function: ");
     let mut visitor = server.client();
@@ -219,6 +230,7 @@ fn requests_that_find_no_store_leave_nothing_held() {
 
 #[test]
 fn whatever_the_answer_would_have_been_it_is_a_503_if_the_commit_fails_before_the_head() {
+    let _files = Store::File.only(WHY);
     let server = failing("fail")
         .conf(
             "<Location \"/page.html\">\nProbeFixup set:a=1\n</Location>\n\

@@ -58,11 +58,15 @@ def cgi():
     out = sys.stdout.buffer
     lines = ["Status: " + rest["status"]] if "status" in rest else []
     lines += ["Content-Type: text/plain"] + [name + ": " + value for name, value in head]
-    out.write(("\n".join(lines) + "\n\n").encode("latin-1"))
-    for part in body(seen, rest):
+    try:
+        out.write(("\n".join(lines) + "\n\n").encode("latin-1"))
+        for part in body(seen, rest):
+            out.flush()
+            out.write(part)
         out.flush()
-        out.write(part)
-    out.flush()
+    except BrokenPipeError:
+        # The visitor left: nothing to tell, and nobody to send the rest to.
+        os._exit(0)
 
 
 class Handler(BaseHTTPRequestHandler):

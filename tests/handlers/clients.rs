@@ -74,6 +74,20 @@ fn lookalikes_are_dropped_where_no_session_exists_and_in_every_request_of_a_tree
     }
 }
 
+/// httpd refuses such a request before any module has seen it.
+#[test]
+fn lookalikes_are_dropped_from_the_page_of_an_early_error() {
+    let (builder, _backend) = faced(Face::Http, &Face::Http.export("*"));
+    let server = builder
+        .conf("ErrorDocument 417 /c?reqheader:X-Session-User;reqheader:X_Session_User;reqheader:Connection")
+        .start();
+    let mut visitor = server.client();
+    let early = [("Expect", "nonsense"), ("Connection", "X-Session-User")];
+    let text = send(&mut visitor, "/p", &[&LOOKALIKES[..], &early].concat()).expect(417).text();
+    assert!(text.contains("reqheader="), "{text}");
+    assert!(!text.contains("admin") && !text.contains("X-Session"), "{text}");
+}
+
 #[test]
 fn lookalikes_stay_on_a_server_without_sessions() {
     let (builder, _backend) = faced(Face::Http, "");

@@ -70,7 +70,8 @@ fn a_session_that_is_held_by_a_backend_is_refused_at_once_where_nobody_waits() {
     let server = builder
         .script("silent.sh", silent)
         .conf("ScriptAlias \"/silent\" \"${DOCS}/silent.sh\"")
-        .conf(&format!("<Location \"/silent\">\n{ALL}\n</Location>"))
+        // A request that asks whether it is held may have the session for that moment.
+        .conf(&format!("<Location \"/silent\">\n{ALL}\nSessionLockTimeout 10\n</Location>"))
         .start();
     let gate = Gate::of(&server);
     let mut visitor = server.client();

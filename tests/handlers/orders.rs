@@ -3,7 +3,7 @@
 use super::faces::{Face, assert_stripped, faced, start, with_heads};
 use crate::face_tests;
 use crate::support::probed::{COOKIE, ask, one_cookie_at_most, records};
-use crate::support::{Client, Mpm, Response};
+use crate::support::{Client, Mpm, Response, Store};
 
 face_tests!(
     values_are_set_appended_to_and_removed,
@@ -112,6 +112,7 @@ fn orders_that_make_no_sense_are_ignored(face: Face) {
 }
 
 fn ten_thousand_orders_are_refused_and_logged_once(face: Face) {
+    let _room = Store::with_room(8_000);
     let (builder, _backend) = faced(face, "SessionBackendHeaders values");
     let server = builder
         .conf("<Location \"/app/off\">\nSessionBackendHeaders off\n</Location>")

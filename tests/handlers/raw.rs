@@ -1,15 +1,19 @@
 //! Heads that httpd passes on as bytes: interim ones, switched protocols, scripts with heads of their
 //! own; and trailers.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use super::faces::{Backend, Face, faced, start};
 use crate::mpm_tests;
 use crate::support::probed::{ask, probed, records};
-use crate::support::{Builder, Mpm, Request};
+use crate::support::{Builder, Mpm, Request, wait_value};
+
+const PATIENCE: Duration = Duration::from_secs(10);
 
 const ALL: &str = "SessionExport headers *\nSessionBackendHeaders all";
 
@@ -185,6 +189,29 @@ fn a_script_with_a_head_of_its_own_shows_nothing_of_ours(mpm: Mpm) {
         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nConnection: close\r\n\r\n1|\nX-Session-Set: body"
     );
     assert_eq!((ask(&mut visitor, "/p?get:n").as_str(), records(&server)), ("get=SUCCESS 1", 1));
+}
+
+/// What removes them is a filter, and this handler throws it away: a log would show them.
+#[test]
+fn headers_of_ours_are_gone_although_a_handler_threw_all_filters_away() {
+    let server = probed()
+        .conf("CustomLog logs/told.log \"%{X-Session-Set}o %{X-Session-Do}o %{X-Other}o\"")
+        .start();
+    let orders = "errheader:X-Session-Do=delete;header:X-Session-Set=n%3D2;header:X-Other=1";
+    let mut visitor = server.client();
+    ask(&mut visitor, "/p?set:a=0");
+    // The first handler has nothing to do with the session, the second has.
+    for target in [format!("/c?nph;{orders}"), format!("/c?nph;set:a=1;{orders}")] {
+        everything(&mut visitor.open(&Request::get(&target)).stream());
+    }
+    let log = server.root().join("logs/told.log");
+    // Those of other requests have no such header.
+    let told = || {
+        let log = fs::read_to_string(&log).unwrap_or_default();
+        log.lines().filter(|line| line.ends_with('1')).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let two = wait_value("two lines", PATIENCE, told, |told| told.len() == 2);
+    assert_eq!(two, ["- - 1", "- - 1"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::faces::{Face, faced, quoted, sees, start};
 use crate::face_tests;
 use crate::support::probed::{ask, probed};
-use crate::support::{Client, Mpm, apxs};
+use crate::support::{Client, Mpm, Store, apxs};
 
 face_tests!(
     values_and_facts_are_shown_and_cannot_end_their_line,
@@ -40,6 +40,7 @@ fn values_and_facts_are_shown_and_cannot_end_their_line(face: Face) {
 }
 
 fn keys_that_are_no_names_are_left_out_and_so_is_what_is_too_long(face: Face) {
+    let _room = Store::with_room(60_000);
     let (builder, _backend) = faced(face, &face.export("*"));
     let server = builder.start();
     let mut visitor = server.client();

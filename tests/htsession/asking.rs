@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use super::{Tool, code, id, tool};
-use crate::steps::{probed, run, sessions, visitor};
-use crate::support::{Server, apxs, is_root};
+use super::{Tool, code, delete, id, on, reached, tool};
+use crate::steps::{probed, sessions, visitor};
+use crate::support::{Reach, Server, Store, apxs, is_root};
 
 /// The program, which is to ask for the store of a server.
 fn ask(server: &Server, arguments: &[&str]) -> Tool {
@@ -28,14 +28,34 @@ fn the_store_is_the_one_that_httpd_would_use() {
 
 #[test]
 fn an_id_needs_no_scope_where_httpd_knows_them() {
+    let _reached = reached();
     let conf = "<Location \"/shop\">\nSetHandler probe\nSessionScope shop\n</Location>";
     let server = sessions().conf(conf).start();
     let mut client = server.client();
     client.get("/shop?set:n=1").expect(200);
     let shown = ask(&server, &["show", "-", "--json"]).input(&id(&client)).json();
     assert_eq!(shown["scope"], "shop");
-    ask(&server, &["delete", "-"]).input(&id(&client)).succeed();
-    assert_eq!(run(&mut client, "is_new"), ["is_new=SUCCESS 1"]);
+    delete(&server, ask(&server, &["delete", "-"]).input(&id(&client)));
+    let gone = u8::from(Store::current().lets_delete_beside_a_server());
+    let seen = client.get("/shop?is_new").expect(200).text();
+    assert_eq!(seen, format!("is_new=SUCCESS {gone}\n"));
+}
+
+/// The program looks into every store but those that live inside httpd, or that a server has for itself, and
+/// says so of them.
+#[test]
+fn the_store_of_the_run_is_looked_into_or_refused_with_the_reason() {
+    let server = sessions().start();
+    visitor(&server);
+    for asked in [ask(&server, &["list", "--json"]), on(&server, &["list", "--json"])] {
+        match Store::current().reach() {
+            Reach::Always => assert_eq!(asked.json().as_array().map(Vec::len), Some(1)),
+            Reach::Alone => {
+                drop(asked.fail(code::IN_USE, &[&format!("the server {}", server.pid())]))
+            }
+            Reach::Never => drop(asked.fail(code::STORE, &["can be opened by httpd"])),
+        }
+    }
 }
 
 #[test]
@@ -48,6 +68,29 @@ fn the_owner_is_the_user_of_the_configuration() {
     server.restart();
     visitor(&server);
     assert_eq!(ask(&server, &["stats", "--json"]).json()["live"], 1);
+}
+
+/// httpd tells every setting, a command line one or two: they are compared by what they lead to. With
+/// --replace each session would be deleted and made anew where it is.
+#[test]
+fn a_store_is_not_copied_onto_itself_by_another_of_its_names() {
+    let _files = Store::File.only("its directory gets other names");
+    let server = sessions().start();
+    visitor(&server);
+    server.stop();
+    let (root, data) = (server.root(), server.data_dir());
+    let name = data.strip_prefix(&root).expect("it is below the root").display();
+    std::os::unix::fs::symlink(&root, root.join("run/again")).expect("a link");
+    let root = root.display();
+    let same = format!("file:{}", data.display());
+    for to in
+        [&same, &format!("file:{root}/conf/../{name}"), &format!("file:{root}/run/again/{name}")]
+    {
+        let said = ["and this is one"];
+        ask(&server, &["copy", to, "--replace"]).fail(code::USAGE, &said);
+        tool(["copy", &same, to, "--replace"]).fail(code::USAGE, &said);
+        ask(&server, &["copy", to]).fail(code::USAGE, &said);
+    }
 }
 
 #[test]
@@ -79,6 +122,7 @@ fn a_missing_httpd_or_configuration_is_told() {
 
 #[test]
 fn debians_httpd_gets_its_environment_from_its_file_unless_it_is_there() {
+    let _files = Store::File.only("its directory is a variable");
     let server = sessions().start();
     visitor(&server);
     let conf = server.root().join("conf/httpd.conf");
@@ -106,6 +150,7 @@ fn debians_httpd_gets_its_environment_from_its_file_unless_it_is_there() {
 
 #[test]
 fn the_dump_tells_no_secret_and_starts_nothing() {
+    let _files = Store::File.only("its directory is not made");
     let secret = "an-inline-secret-of-some-length";
     let mut server = sessions().conf(&format!("SessionSecret {secret}")).start();
     server.allow_log("SessionSecret has a secret in the configuration itself");

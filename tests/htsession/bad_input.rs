@@ -3,12 +3,13 @@
 use std::fs;
 use std::os::unix::fs::chown;
 
-use super::{code, hashes, on, tool};
+use super::{code, hashes, on, reached, tool};
 use crate::steps::{sessions, visitor};
-use crate::support::{SERVER_USER, ids_of, is_root};
+use crate::support::{SERVER_USER, Store, ids_of, is_root};
 
 #[test]
 fn a_command_line_that_makes_no_sense_is_refused_without_repeating_arguments() {
+    let _reached = reached();
     for (arguments, part) in [
         (vec!["frobnicate"], "no such command"),
         (vec!["--frobnicate"], "no option --frobnicate"),
@@ -67,6 +68,7 @@ fn a_store_that_is_not_there_or_cannot_be_opened_is_told() {
 
 #[test]
 fn what_is_not_there_or_not_the_only_one_is_told() {
+    let _files = Store::File.only("a file is copied to the name of a twin");
     let server = sessions().start();
     for _ in 0..2 {
         visitor(&server);

@@ -6,6 +6,7 @@ mod bad_input;
 mod beside;
 mod manual;
 mod moving;
+mod obstacles;
 mod owners;
 mod printing;
 mod redis;
@@ -18,7 +19,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::steps::COOKIE;
-use crate::support::{Client, Server};
+use crate::support::{Chosen, Client, Reach, Server, Store};
 
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_htsession");
@@ -53,15 +54,17 @@ fn tool<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Tool {
     Tool { command, input: Vec::new() }
 }
 
-/// The store of a server as `--store` names it.
-fn store_of(server: &Server) -> String {
-    format!("file:{}", server.data_dir().display())
+/// The store of a server as `--store` names it, and what else it takes to name it.
+fn store_of(server: &Server) -> (String, Vec<String>) {
+    let words = Store::current().tool(server);
+    let [_, store, more @ ..] = words.as_slice() else { panic!("{words:?}") };
+    (store.clone(), more.to_vec())
 }
 
 /// The program on the store of a server.
 fn on(server: &Server, arguments: &[&str]) -> Tool {
-    let store = store_of(server);
-    tool(["--store", &store].iter().chain(arguments))
+    let store = Store::current().tool(server);
+    tool(store.iter().map(String::as_str).chain(arguments.iter().copied()))
 }
 
 impl Tool {
@@ -118,6 +121,27 @@ impl Tool {
     #[track_caller]
     fn json(self) -> Value {
         serde_json::from_str(&self.succeed()).expect("JSON")
+    }
+}
+
+/// Keeps a test that looks into its store beside a server to files where the program cannot do that.
+fn reached() -> Option<Chosen> {
+    let reach = Store::current().reach();
+    (reach != Reach::Always).then(|| Store::File.only("htsession does not reach that of the run"))
+}
+
+/// The same of a test that looks when the server is stopped.
+fn reached_alone() -> Option<Chosen> {
+    if Store::current().reach() == Reach::Alone { None } else { reached() }
+}
+
+/// Has the program delete beside a server, or be refused where the store does not let it.
+#[track_caller]
+fn delete(server: &Server, tool: Tool) {
+    if Store::current().lets_delete_beside_a_server() {
+        tool.succeed();
+    } else {
+        tool.fail(code::IN_USE, &[&format!("the server {}", server.pid())]);
     }
 }
 

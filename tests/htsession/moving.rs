@@ -5,7 +5,7 @@ use std::fs;
 use super::alone::owner;
 use super::{Tool, code, tool};
 use crate::steps::{run, sessions, visitor};
-use crate::support::{Client, SERVER_USER, Server, apxs, ids_of, is_root};
+use crate::support::{Client, SERVER_USER, Server, Store, apxs, ids_of, is_root};
 
 /// A store of a server's: its lines of configuration, its name for the tool, more arguments.
 pub struct Kind {
@@ -124,6 +124,7 @@ fn from_sdbm_to_lmdb() {
 
 #[test]
 fn what_a_store_has_no_room_for_stays_behind_and_is_counted() {
+    let _files = Store::File.only("what is copied are files");
     let server = sessions().start();
     let mut client = visitor(&server);
     run(&mut client, &format!("set:big={}", "x".repeat(2000)));
@@ -137,6 +138,28 @@ fn what_a_store_has_no_room_for_stays_behind_and_is_counted() {
     assert_eq!(ran.code, Some(code::PROBLEM), "{ran:?}");
     let counts: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
     assert_eq!((&counts["copied"], &counts["too_large"]), (&1.into(), &1.into()));
+}
+
+/// What is full for one may have room for the next: all are tried, and counted.
+#[test]
+fn what_a_full_store_does_not_take_stays_behind_and_is_counted() {
+    const SESSIONS: u64 = 200;
+    let _files = Store::File.only("what is copied are files");
+    let server = sessions().start();
+    for _ in 0..SESSIONS {
+        run(&mut server.client(), &format!("set:big={}", "x".repeat(5000)));
+    }
+    server.stop();
+    let to = format!("dbm:{}?map=1M", server.root().join("data/full.mdb").display());
+    let from = files(&server, "sessions").store;
+    let words: Vec<&str> = ["copy", &from, &to].into_iter().chain(owner()).collect();
+    let ran = tool(words.iter().chain(&["--json"])).fail(code::PROBLEM, &[]);
+    let counts: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
+    let count = |name: &str| counts[name].as_u64().expect("a count");
+    assert!(count("copied") > 20 && count("no_room") > 20, "{counts}");
+    assert_eq!(count("copied") + count("no_room"), SESSIONS);
+    let ran = tool(&words).fail(code::PROBLEM, &[]);
+    assert!(ran.out.contains(" without room, 0 unreadable"), "{ran:?}");
 }
 
 #[test]
@@ -169,6 +192,7 @@ fn lmdb_beside_a_server_is_read_and_written() {
 
 #[test]
 fn what_was_copied_into_lmdb_is_on_the_disk_when_the_tool_ends() {
+    let _files = Store::File.only("what is copied are files");
     let server = sessions().start();
     visitor(&server);
     server.stop();
@@ -258,6 +282,7 @@ fn memory_beside_a_server_is_read_and_nothing_else() {
 
 #[test]
 fn memory_that_is_not_there_or_of_another_size_is_told() {
+    let _files = Store::File.only("there is to be no memory yet");
     let mut server = sessions().start();
     let kind = memory(&server);
     kind.tool(&["list"]).fail(code::STORE, &["session_store.memory", "No such file"]);

@@ -5,9 +5,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 
 use super::alone::copying;
-use super::{code, hashes, on, store_of, tool};
+use super::{code, hashes, on, reached_alone, store_of, tool};
 use crate::steps::{run, sessions, visitor};
-use crate::support::{SERVER_USER, ids_of, is_root};
+use crate::support::{SERVER_USER, Store, ids_of, is_root};
 
 /// A user that has nothing to do with the server.
 const STRANGER: (u32, u32) = (65534, 65534);
@@ -27,6 +27,7 @@ fn users(path: &Path) -> Vec<(String, u32)> {
 
 #[test]
 fn root_leaves_nothing_that_the_server_cannot_open() {
+    let _reached = reached_alone();
     if !is_root() {
         return;
     }
@@ -49,6 +50,8 @@ fn root_leaves_nothing_that_the_server_cannot_open() {
 
 #[test]
 fn the_servers_user_does_what_root_does_and_a_stranger_nothing() {
+    let _files =
+        Store::File.only("what it does is done beside a server, by who may open its files");
     if !is_root() {
         return;
     }
@@ -71,6 +74,7 @@ fn the_servers_user_does_what_root_does_and_a_stranger_nothing() {
 
 #[test]
 fn a_link_in_the_place_of_the_directory_is_not_followed() {
+    let _files = Store::File.only("its directory is replaced");
     let server = sessions().start();
     visitor(&server);
     let link = server.root().join("run/link");
@@ -83,6 +87,7 @@ fn a_link_in_the_place_of_the_directory_is_not_followed() {
 
 #[test]
 fn what_the_servers_user_plants_leads_nowhere() {
+    let _files = Store::File.only("links are planted among its files");
     let server = sessions().start();
     let mut client = visitor(&server);
     let victim = server.root().join("victim");
@@ -108,6 +113,7 @@ fn what_the_servers_user_plants_leads_nowhere() {
 
 #[test]
 fn a_directory_of_another_user_than_httpd_runs_as_is_refused() {
+    let _files = Store::File.only("its directory is somebody else's");
     if !is_root() {
         return;
     }
@@ -122,6 +128,6 @@ fn a_directory_of_another_user_than_httpd_runs_as_is_refused() {
     let (uid, _) = ids_of(SERVER_USER);
     let said = format!("belongs to user {}, but the server runs as user {uid}", STRANGER.0);
     tool(["--store", &store, "init", "--owner", SERVER_USER]).fail(code::STORE, &[&said]);
-    let conflict = tool(["copy", &store_of(&server), &store]);
+    let conflict = tool(["copy", &store_of(&server).0, &store]);
     conflict.fail(code::STORE, &["belong to the users"]);
 }

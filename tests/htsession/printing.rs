@@ -2,8 +2,9 @@
 
 use std::process::{Command, Stdio};
 
-use super::{PROGRAM, hashes, on, store_of, tool};
+use super::{PROGRAM, hashes, on, reached, tool};
 use crate::steps::{run, sessions, visitor};
+use crate::support::Store;
 
 #[test]
 fn it_starts_by_itself_and_needs_nothing_of_httpd_but_apr() {
@@ -23,6 +24,7 @@ fn it_starts_by_itself_and_needs_nothing_of_httpd_but_apr() {
 
 #[test]
 fn a_user_and_a_key_cannot_write_to_the_terminal() {
+    let _reached = reached();
     let server = sessions().start();
     let mut client = visitor(&server);
     let done = run(&mut client, "set_user:root%e2%80%aenna;set:v=%1b[2J%c2%9b3J;set:raw=%ff%fe");
@@ -44,12 +46,14 @@ fn a_user_and_a_key_cannot_write_to_the_terminal() {
 
 #[test]
 fn a_reader_that_has_seen_enough_ends_it_quietly() {
+    let _reached = reached();
     let server = sessions().start();
     for _ in 0..3 {
         visitor(&server);
     }
     let mut child = Command::new(PROGRAM)
-        .args(["--store", &store_of(&server), "list"])
+        .args(Store::current().tool(&server))
+        .arg("list")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -61,6 +65,7 @@ fn a_reader_that_has_seen_enough_ends_it_quietly() {
 
 #[test]
 fn an_empty_store_is_an_empty_list() {
+    let _reached = reached();
     let server = sessions().start();
     assert_eq!(on(&server, &["list"]).succeed().lines().count(), 1, "the head alone");
     assert_eq!(on(&server, &["list", "--json"]).succeed(), "[]\n");
@@ -69,9 +74,10 @@ fn an_empty_store_is_an_empty_list() {
 
 #[test]
 fn a_terminal_gets_the_same_lines() {
+    let _reached = reached();
     let server = sessions().start();
     visitor(&server);
-    let line = format!("{PROGRAM} --store {} list", store_of(&server));
+    let line = format!("{PROGRAM} {} list", Store::current().tool(&server).join(" "));
     let output = Command::new("script").args(["-qec", &line, "/dev/null"]).output();
     let shown = String::from_utf8(output.expect("running script").stdout).expect("text");
     assert_eq!(shown.replace("\r\n", "\n"), on(&server, &["list"]).succeed());

@@ -1,8 +1,10 @@
 //! Ids: never adopted from a visitor, new ones at a login, other ways for them to come.
 
+use std::time::Duration;
+
 use super::{id_set, is_id};
 use crate::steps::{ask, lines, run, sessions, visitor};
-use crate::support::{Client, Request, Server};
+use crate::support::{Client, Request, Server, wait_value};
 
 const NAME: &str = "session_store";
 
@@ -95,6 +97,27 @@ fn a_new_id_on_request_leaves_the_old_one_for_a_while_or_not_at_all() {
     assert_ne!(id_of(&client), second);
     assert_eq!(run(&mut with(&server, &second), "get:n"), ["get=NOTFOUND"]);
     assert_eq!(run(&mut client, "get:n"), ["get=SUCCESS 2"]);
+}
+
+#[test]
+fn an_id_that_was_replaced_is_refused_and_told_once_its_grace_is_over() {
+    let server =
+        sessions().conf("SessionRegenerateGrace 1s").log_level("session_store:info").start();
+    let mut client = visitor(&server);
+    let first = id_of(&client);
+    run(&mut client, "regenerate");
+    let mut late = with(&server, &first);
+    assert_eq!(run(&mut late, "get:n"), ["get=SUCCESS 1"]);
+    let told = "its session got a new one longer ago than SessionRegenerateGrace";
+    assert_eq!(server.log_count(told), 0);
+    let ask = || run(&mut late, "get:n;reason");
+    let refused = wait_value("the end of the grace", Duration::from_secs(10), ask, |answer| {
+        answer[0] == "get=NOTFOUND"
+    });
+    assert_eq!(refused[1], "reason=SUCCESS expired");
+    server.wait_for_log(told);
+    server.assert_no_secret(&[&first, &id_of(&client)]);
+    assert_eq!(run(&mut client, "get:n"), ["get=SUCCESS 1"]);
 }
 
 const SOURCES: &str = "<Location \"/any\">\nSetHandler probe\n\

@@ -1,8 +1,11 @@
 //! `Require session…` and `AuthType Session`.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
 use super::pages;
 use crate::steps::{Signals, answer, run, visitor};
-use crate::support::Request;
+use crate::support::{Client, Request, Server, Store};
 
 #[test]
 fn a_session_its_user_or_a_value_can_be_required() {
@@ -14,7 +17,7 @@ fn a_session_its_user_or_a_value_can_be_required() {
         )
         .start();
     let mut client = server.client();
-    let statuses = |client: &mut crate::support::Client| {
+    let statuses = |client: &mut Client| {
         ["/page.html", "/admin.html", "/none.html"].map(|path| client.get(path).status)
     };
     assert_eq!(statuses(&mut client), [403, 403, 403]);
@@ -48,6 +51,8 @@ fn a_line_without_its_words_fails_the_configuration_test() {
         ("Require session now", "takes no words"),
         ("Require session-user", "takes one user or more"),
         ("Require session-value role", "takes a key and one value or more"),
+        ("Require session-value \"two words\"", "takes a key and one value or more"),
+        ("Require session-value \"\" x", "takes a key and one value or more"),
     ] {
         let test = pages().conf(&format!("<Location \"/x\">\n{line}\n</Location>")).configtest();
         assert!(!test.passed && test.output.contains(said), "{line}: {}", test.output);
@@ -108,6 +113,33 @@ fn a_handler_is_not_run_for_a_user_whose_session_is_another_ones_by_then() {
     server.expect_log("the session that let the user in has ended");
 }
 
+/// A page includes a part for the user. While the part waits for its session, that is ended. Its handler once
+/// ran all the same, for a part was not remembered to have been let in by the session.
+#[test]
+fn an_included_part_is_not_run_for_a_user_whose_session_has_ended_by_then() {
+    let page = "<!--#include virtual=\"/in?user\" --><!--#include virtual=\"/probe?get:n\" -->\n\
+                <!--#include virtual=\"/in?user\" --><!--#include virtual=\"/probe?set:n=2;get:n\" -->end";
+    let server = pages()
+        .module("include")
+        .document("page.shtml", page)
+        .conf(LOGIN)
+        .conf("Options +Includes\nAddType text/html .shtml\nAddOutputFilter INCLUDES .shtml")
+        .conf("SessionLockTimeout 20s")
+        .start();
+    let mut client = visitor(&server);
+    run(&mut client, "set_user:ann");
+    let signals = Signals::of(&server);
+    let holder = signals.hold(&mut client.clone(), "invalidate", "held", "end");
+    let mut waiter = client.clone().open(&Request::get("/page.shtml").close());
+    assert!(!waiter.stirs(std::time::Duration::from_millis(300)), "it did not wait");
+    signals.raise("end");
+    answer(holder).expect(200);
+    let text = answer(waiter).expect(200).text();
+    assert!(text.ends_with("end") && !text.contains("user="), "{text}");
+    server.expect_log("the session that let the user in has ended");
+    server.allow_log("unable to include");
+}
+
 #[test]
 fn authtype_session_without_the_engine_is_an_error_that_says_so() {
     let server = pages()
@@ -115,4 +147,61 @@ fn authtype_session_without_the_engine_is_an_error_that_says_so() {
         .start();
     assert_eq!(server.get("/page.html").status, 500);
     server.expect_log("AuthType Session where SessionEngine is off");
+}
+
+/// Of an authorization httpd knows granted, denied and failed alone, and failed is a 500. Who a visitor is may be
+/// answered with any status.
+#[test]
+fn a_store_out_of_reach_lets_nobody_in_and_is_a_500_of_require_and_a_503_of_authtype() {
+    let _files = Store::File.only("its directories are closed");
+    let server = pages()
+        .conf(
+            "<Location \"/page.html\">\nRequire session\n</Location>\n\
+             <Location \"/none.html\">\nRequire session-value n 1\n</Location>\n\
+             <Location \"/admin.html\">\nAuthType Session\nRequire valid-user\n</Location>",
+        )
+        .start();
+    let mut client = visitor(&server);
+    run(&mut client, "set_user:ann");
+    let statuses = |client: &mut Client| {
+        ["/page.html", "/none.html", "/admin.html"].map(|path| client.get(path).status)
+    };
+    assert_eq!(statuses(&mut client), [200; 3]);
+    rights(&server, 0o000);
+    assert_eq!(statuses(&mut client), [500, 500, 503]);
+    rights(&server, 0o700);
+    assert_eq!(statuses(&mut client), [200; 3]);
+    server.expect_log("reading a session for Require: ");
+    server.expect_log("reading a session for AuthType Session: ");
+}
+
+/// Gives the folders of records these rights.
+fn rights(server: &Server, mode: u32) {
+    let shards = fs::read_dir(server.data_dir()).expect("the data directory").flatten();
+    for shard in shards.filter(|shard| shard.file_name().len() == 2) {
+        fs::set_permissions(shard.path(), Permissions::from_mode(mode)).expect("setting rights");
+    }
+}
+
+#[test]
+fn an_expression_over_the_session_can_be_required() {
+    let server = pages()
+        .conf(
+            "<Location \"/page.html\">\nRequire expr \"%{SESSION:role} == 'admin'\"\n</Location>\n\
+             <Location \"/admin.html\">\nRequire expr \"session('role') in {'admin', 'boss'}\"\n</Location>\n\
+             <Location \"/none.html\">\nRequire expr \"-z session('role')\"\n</Location>",
+        )
+        .start();
+    let mut client = server.client();
+    let statuses = |client: &mut Client| {
+        ["/page.html", "/admin.html", "/none.html"].map(|path| client.get(path).status)
+    };
+    assert_eq!(statuses(&mut client), [403, 403, 200]);
+    run(&mut client, "set:role=boss");
+    assert_eq!(statuses(&mut client), [403, 200, 403]);
+    run(&mut client, "set:role=admin");
+    assert_eq!(statuses(&mut client), [200, 200, 403]);
+    run(&mut client, "unset:role");
+    assert_eq!(statuses(&mut client), [403, 403, 200]);
+    server.allow_log("AH01630");
 }

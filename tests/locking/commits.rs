@@ -5,9 +5,9 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::mpm_tests;
-use crate::steps::{Kept, Signals, count, run, sessions, visitor};
+use crate::steps::{Keep, Kept, Signals, count, run, sessions, visitor};
 use crate::support::probed::record_files;
-use crate::support::{Client, Mpm, Server, Store, kill, on, parallel};
+use crate::support::{Builder, Client, Mpm, Server, Store, kill, parallel};
 
 /// Longest time until others go on.
 const SOON: Duration = Duration::from_secs(2);
@@ -44,12 +44,13 @@ fn long() -> String {
 mpm_tests!(a_child_killed_in_a_commit_holds_up_nobody_and_leaves_a_whole_version);
 
 pub fn a_child_killed_in_a_commit_holds_up_nobody_and_leaves_a_whole_version(mpm: Mpm) {
-    // What is stopped are the system calls of this store.
-    on(Store::File, || killed_in_commits(mpm));
+    killed_in_commits(|| sessions().mpm(mpm).threads(8).ready_for(8), Kept::new);
 }
 
-fn killed_in_commits(mpm: Mpm) {
-    let builder = sessions().mpm(mpm).threads(8).ready_for(8).start_servers(4).preload("stop");
+/// With a server that `builder` makes.
+pub fn killed_in_commits(builder: impl FnOnce() -> Builder, keep: Keep) {
+    let _files = Store::File.only("it is stopped in its system calls");
+    let builder = builder().start_servers(4).preload("stop");
     let server = builder.locks(1).conf("SessionLockWaiters 16 100%").start();
     // httpd finds it odd that one child after the other is killed.
     server.allow_log("children are killed successively");
@@ -57,7 +58,7 @@ fn killed_in_commits(mpm: Mpm) {
     let mut stranger = visitor(&server);
     let moments = moments();
     for (round, moment) in moments.iter().enumerate() {
-        killed_at(&server, &signals, &mut stranger, moment);
+        killed_at(&server, &signals, &mut stranger, moment, keep);
         assert_eq!(count(&mut stranger), 2 + u32::try_from(round).expect("a small number"));
     }
     // All children, the new ones among them, take turns as before.
@@ -66,12 +67,18 @@ fn killed_in_commits(mpm: Mpm) {
 }
 
 #[track_caller]
-fn killed_at(server: &Server, signals: &Signals, stranger: &mut Client, moment: &Moment) {
+fn killed_at(
+    server: &Server,
+    signals: &Signals,
+    stranger: &mut Client,
+    moment: &Moment,
+    keep: Keep,
+) {
     let what = format!("{} in {:.20}", moment.call, moment.ops);
     let mut client = visitor(server);
-    let mut holder = Kept::new(&client, None);
-    let mut heir = Kept::new(&client, Some(holder.pid));
-    let mut other = Kept::new(stranger, Some(holder.pid));
+    let mut holder = keep(&client, None);
+    let mut heir = keep(&client, Some(holder.pid));
+    let mut other = keep(stranger, Some(holder.pid));
     let (order, stopped) = (signals.file("order"), signals.file("stopped"));
     fs::write(&order, format!("{} {}", holder.pid, moment.call)).expect("giving an order");
     holder.ask(&moment.ops);

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::mpm_tests;
-use crate::steps::{Kept, Signals, ask, count, run, sessions, visitor};
+use crate::steps::{Keep, Kept, Signals, ask, count, run, sessions, visitor};
 use crate::support::{Mpm, Server, kill};
 
 const SOON: Duration = Duration::from_secs(2);
@@ -36,11 +36,14 @@ pub fn a_session_of_a_killed_child_is_the_next_requests_within_two_seconds(mpm: 
 }
 
 pub fn a_waiter_gets_the_session_of_a_killed_child_within_two_seconds(mpm: Mpm) {
-    let server = server(mpm);
-    let signals = Signals::of(&server);
-    let mut client = visitor(&server);
-    let mut holder = Kept::new(&client, None);
-    let mut waiter = Kept::new(&client, Some(holder.pid));
+    killed_before_a_waiter(&server(mpm), Kept::new);
+}
+
+pub fn killed_before_a_waiter(server: &Server, keep: Keep) {
+    let signals = Signals::of(server);
+    let mut client = visitor(server);
+    let mut holder = keep(&client, None);
+    let mut waiter = keep(&client, Some(holder.pid));
     holder.ask(&format!("incr:n;{};{}", signals.give("held"), signals.await_("never")));
     signals.wait("held");
     waiter.ask("incr:n");
@@ -54,12 +57,15 @@ pub fn a_waiter_gets_the_session_of_a_killed_child_within_two_seconds(mpm: Mpm) 
 }
 
 pub fn a_killed_waiter_is_passed_over(mpm: Mpm) {
-    let server = server(mpm);
-    let signals = Signals::of(&server);
-    let mut client = visitor(&server);
-    let mut first = Kept::new(&client, None);
-    let mut holder = Kept::new(&client, Some(first.pid));
-    let mut second = Kept::new(&client, Some(first.pid));
+    killed_while_it_waits(&server(mpm), Kept::new);
+}
+
+pub fn killed_while_it_waits(server: &Server, keep: Keep) {
+    let signals = Signals::of(server);
+    let mut client = visitor(server);
+    let mut first = keep(&client, None);
+    let mut holder = keep(&client, Some(first.pid));
+    let mut second = keep(&client, Some(first.pid));
     holder.ask(&format!("incr:n;{};{}", signals.give("held"), signals.await_("end")));
     signals.wait("held");
     first.ask("incr:n");

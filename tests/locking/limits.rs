@@ -130,6 +130,7 @@ pub fn of_sixty_requests_sixteen_wait_and_the_others_get_503_at_once(mpm: Mpm) {
         refused(one, Duration::ZERO, PATIENCE);
     }
     assert_eq!(count(&mut client), 18);
+    assert_eq!(server.log_count(REFUSED), 1, "one line for all of them");
 }
 
 /// Waits until a request of `client` waits for its session: it does not answer.

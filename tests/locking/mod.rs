@@ -3,6 +3,7 @@
 mod commits;
 mod deaths;
 mod http2;
+mod http2_clients;
 mod increments;
 mod limits;
 mod mechanisms;

@@ -5,7 +5,7 @@ use crate::steps::{Signals, answer, ask, count, lines, run, sessions, visitor};
 use crate::support::{Builder, Mpm, Server, parallel};
 
 /// Three places of the same sessions; a fourth that merges and takes little.
-const PLACES: &str = "\
+pub const PLACES: &str = "\
     SessionLockWaiters 64 100%\n\
     <Location \"/commit\">\nSetHandler probe\nSessionLocking commit\n</Location>\n\
     <Location \"/tight\">\nSetHandler probe\nSessionLocking commit\nSessionMaxSize 1K\n</Location>\n\

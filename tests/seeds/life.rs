@@ -1,12 +1,10 @@
 //! F50 to F77: what a session does from its first value to its end.
 
-use std::fs;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::*;
 use crate::steps::{lines, sessions, visitor};
-use crate::support::{Builder, Request, parallel};
+use crate::support::{Builder, Request, parallel, stored};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -271,32 +269,12 @@ fn visits_are_recorded_at_intervals() {
     assert_eq!(visit(&mut client), next);
 }
 
-/// Writes over every `from` in the files below `dir`; how many there were.
-fn overwrite(dir: &Path, from: &[u8], to: &[u8]) -> usize {
-    use std::os::unix::fs::FileExt;
-    let mut found = 0;
-    for entry in fs::read_dir(dir).expect("a folder").flatten() {
-        let path = entry.path();
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            found += overwrite(&path, from, to);
-        } else if let Ok(bytes) = fs::read(&path) {
-            let file = fs::OpenOptions::new().write(true).open(&path).expect("a file of ours");
-            for at in (0..bytes.len()).filter(|at| bytes[*at..].starts_with(from)) {
-                file.write_all_at(to, at as u64).expect("writing over it");
-                found += 1;
-            }
-        }
-    }
-    found
-}
-
 fn a_damaged_record_is_a_new_session_or_an_error() {
-    let server = at("SessionInvalidateCorrupt off").start();
+    // The cleanup would find it too.
+    let server = at("SessionInvalidateCorrupt off").conf("SessionCleanupInterval 0").start();
     let mut client = server.client();
     run(&mut client, "set:a=quite-a-rare-value");
-    let stores = ["sessions", "run"].map(|name| server.root().join(name));
-    let found = stores.iter().map(|dir| overwrite(dir, b"quite-a-rare", b"quite-a-RARE"));
-    assert!(found.sum::<usize>() > 0, "the record was not found");
+    stored::damage(&server, "quite-a-rare");
     for _ in 0..2 {
         client.get("/at?get:a").expect(500);
     }
@@ -317,12 +295,15 @@ fn a_session_has_a_user() {
 }
 
 fn the_address_of_the_first_client_is_kept() {
-    let server = sessions().start();
+    let server = sessions()
+        .module("remoteip")
+        .conf("RemoteIPHeader X-From\nRemoteIPInternalProxy 127.0.0.1")
+        .start();
     let mut client = server.client();
-    run(&mut client, "set:a=1");
-    let stores = ["sessions", "run"].map(|name| server.root().join(name));
-    let address = b"127.0.0.1";
-    assert!(stores.iter().map(|dir| overwrite(dir, address, address)).sum::<usize>() > 0);
+    for (from, ops) in [("192.0.2.1", "set:a=1"), ("192.0.2.77", "set:a=2")] {
+        client.send(&ask(ops).header("X-From", from)).expect(200);
+    }
+    assert!(stored::holds(&server, "192.0.2.1") && !stored::holds(&server, "192.0.2.77"));
 }
 
 fn a_form_token_is_good_once() {

@@ -1,5 +1,6 @@
 //! What mod_python's, Myghty's, Quixote's and Spyce's sessions do for one session, row by row of their
-//! comparison (F20 to F40 identity, F50 to F77 life), on files and in shared memory.
+//! comparison (F20 to F40 identity, F50 to F77 life), in the store of the run, which is files if none is named,
+//! and in shared memory.
 
 mod identity;
 mod life;
@@ -7,15 +8,15 @@ mod life;
 use crate::steps::{COOKIE, ask, run};
 use crate::support::{Client, Server, wait_for};
 
-/// Makes of each row the tests `ROW_NAME::file` and `ROW_NAME::memory`, and a list of the rows.
+/// Makes of each row the tests `ROW_NAME::chosen` and `ROW_NAME::memory`, and a list of the rows.
 macro_rules! rows {
     ($($row:literal $name:ident,)*) => {
         $(mod $name {
             use crate::support::{Store, on};
 
             #[test]
-            fn file() {
-                on(Store::File, super::$name);
+            fn chosen() {
+                super::$name();
             }
 
             #[test]

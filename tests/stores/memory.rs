@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use mod_session_store::core::store::memory::Snapshot;
-use mod_session_store::core::store::{Position, Store};
+use mod_session_store::core::store::{Position, Store as _};
 use mod_session_store::system::mapping::View;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -17,7 +17,9 @@ use tempfile::TempDir;
 use super::behaviour;
 use crate::mpm_tests;
 use crate::steps::{COOKIE, Kept, ask, count, probed, run, visitor};
-use crate::support::{Builder, Client, Mpm, SERVER_USER, Server, ids_of, is_root, wait_value};
+use crate::support::{
+    Builder, Client, Mpm, SERVER_USER, Server, Store, ids_of, is_root, wait_value,
+};
 
 const FILE: &str = "session_store.memory";
 /// Values of this length are kept four to a shard of the smallest memory.
@@ -275,6 +277,7 @@ fn another_size_waits_for_a_full_restart_and_begins_empty() {
 
 #[test]
 fn another_store_waits_for_a_full_restart() {
+    let _files = Store::File.only("the other store is files");
     let mut server = sessions("1M").start();
     let mut client = visitor(&server);
     server.reconfigure(|builder| {

@@ -1,7 +1,9 @@
-//! Stores other than files: what each of them keeps, and what it says it cannot do.
+//! Stores: what each of them keeps, and what it says it cannot do. Files are what all other tests use.
 
 mod behaviour;
 mod dbm;
+mod disk;
+mod file;
 mod memory;
 mod provider;
 mod redis;

@@ -78,6 +78,34 @@ fn a_store_that_is_not_safe_for_threads_serves_processes() {
     behaviour::parallel_increments_lose_nothing(&server);
 }
 
+/// A visit changed three numbers of the record that counts: who was killed in between left neither what was
+/// there before nor what was to be there.
+#[test]
+fn a_visit_is_written_beside_the_record_that_counts_and_not_into_it() {
+    const SLOT: usize = 8192;
+    // The number of the copy that counts and the key, then the copies.
+    const HEAD: usize = 64;
+    const COPY: usize = (SLOT - HEAD) / 2;
+    let server = own("example").conf("SessionTouchInterval 0").start();
+    server.expect_log("SessionMaxSize allows larger sessions");
+    let mut client = visitor(&server);
+    let table = server.root().join("run/sessions.table");
+    let slot = || {
+        let bytes = fs::read(&table).expect("the table");
+        let used = |slot: &&[u8]| matches!(slot[0], 1 | 2);
+        let slot = bytes.chunks(SLOT).skip(1).find(used).expect("a session").to_vec();
+        (usize::from(slot[0]), slot)
+    };
+    for _ in 0..3 {
+        let (counted, before) = slot();
+        assert_eq!(run(&mut client, "get:n"), ["get=SUCCESS 1"]);
+        let (counts, after) = slot();
+        assert_ne!(counts, counted, "there was a visit");
+        let kept = HEAD + (counted - 1) * COPY..HEAD + counted * COPY;
+        assert!(after[kept.clone()] == before[kept], "a visit was written into it");
+    }
+}
+
 /// What its documentation claims: a kill at any instruction leaves the record of before or of after.
 #[test]
 fn children_of_the_example_can_be_killed_under_load() {

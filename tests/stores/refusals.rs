@@ -67,13 +67,34 @@ fn what_a_store_cannot_do_is_said_when_the_configuration_is_tested() {
     let sync = "SessionSync on";
     accepted(
         own("example").conf(sync),
-        &["SessionSync on has no effect", "4024 bytes are refused"],
+        &["SessionSync on has no effect", "4016 bytes are refused"],
     );
     let shmcb = kept_in("socache:shmcb").module("socache_shmcb").conf(sync);
     let said = ["drops the oldest sessions", "SessionSync on has no effect", "are refused"];
     accepted(shmcb, &said);
+    for store in ["memory", "redis://127.0.0.1:1"] {
+        let name = store.split(':').next().expect("a name");
+        let said = format!("SessionSync on has no effect with SessionStore {name}");
+        accepted(kept_in(store).conf(sync), &[&said]);
+        let test = kept_in(store).conf("SessionSync off").configtest();
+        assert!(!test.output.contains("SessionSync"), "{}", test.output);
+    }
     let memcache = kept_in("socache:memcache:127.0.0.1:1").module("socache_memcache");
     accepted(memcache, &["on this machine only", "longer than 30 days"]);
+}
+
+#[test]
+fn a_limit_of_sessions_is_refused_where_nobody_can_count_them() {
+    let limit = "SessionMaxSessions 1000";
+    let memcache = || kept_in("socache:memcache:127.0.0.1:1").module("socache_memcache");
+    refused(
+        memcache().conf(limit),
+        &["SessionMaxSessions needs a store whose sessions can be listed"],
+    );
+    refused(own("plain").conf(limit), &["SessionMaxSessions needs", "SessionStore plain cannot"]);
+    accepted(memcache().conf("SessionMaxSessions 0"), &[]);
+    accepted(own("example").conf(limit), &[]);
+    accepted(kept_in("socache:shmcb").module("socache_shmcb").conf(limit), &[]);
 }
 
 #[test]

@@ -9,7 +9,8 @@ use super::mpm::{Mpm, Size};
 use super::stores::Store;
 use super::target::Target;
 
-/// A server to be. Configuration text may use `${ROOT}`, `${DATA}`, `${DOCS}`, `${PORT}`.
+/// A server to be. Configuration text may use `${ROOT}`, its last part `${NAME}`, `${DATA}`, `${DOCS}`,
+/// `${PORT}`.
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing before start"]
 pub struct Builder {
@@ -130,6 +131,12 @@ impl Builder {
         self
     }
 
+    /// Loads a module from another file than said before.
+    pub fn load_from(mut self, symbol: &str, file: impl Into<PathBuf>) -> Builder {
+        self.loads.retain(|(known, _)| known != symbol);
+        self.load(symbol, file)
+    }
+
     /// Loads the module `tests/support/probe/NAME.c`, whose symbol is `NAME_module`.
     pub fn probe(self, name: &str) -> Builder {
         let file = apxs::probe(name);
@@ -177,10 +184,11 @@ impl Builder {
     /// The configuration file of a server in `layout` on `port` that logs requests to `access_log`.
     pub(super) fn render(&self, layout: &Layout, port: u16, access_log: &str) -> String {
         let root = self.target.root(layout).display().to_string();
+        let name = layout.root().file_name().expect("a name").display();
         let listen = self.target.listen();
         let mut text = format!(
             "Define ROOT \"{root}\"\nDefine DATA \"{root}/sessions\"\nDefine DOCS \"{root}/docs\"\n\
-             Define PORT {port}\n\
+             Define NAME \"{name}\"\nDefine PORT {port}\n\
              ServerRoot \"{root}\"\nServerName localhost\nListen {listen}:{port}\n\
              PidFile run/httpd.pid\nDefaultRuntimeDir run\nErrorLog logs/error.log\n\
              Timeout 20\nKeepAliveTimeout 5\n{}",

@@ -26,6 +26,7 @@ mod process;
 mod program;
 mod redis;
 mod server;
+pub mod stored;
 mod stores;
 mod target;
 mod wait;
@@ -42,7 +43,7 @@ pub use self::process::kill;
 pub use self::program::Program;
 pub use self::redis::{Certificates, Redis, RedisCluster, RedisWithSentinels};
 pub use self::server::{ConfigTest, Refusal, Server};
-pub use self::stores::{Store, on};
+pub use self::stores::{Chosen, Reach, Store, VARIABLE as STORE_VARIABLE, on};
 pub use self::target::Target;
 pub use self::wait::{wait, wait_for, wait_value};
 

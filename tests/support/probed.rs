@@ -7,9 +7,10 @@ use std::process::Command;
 
 use super::apxs;
 use super::builder::Builder;
-use super::client::{Client, Response};
+use super::client::{Client, Request, Response};
 use super::server::Server;
-use super::stores::Store;
+use super::stored;
+use super::stores::{self, Store};
 
 /// The name of the cookie.
 pub const COOKIE: &str = "session_store";
@@ -55,8 +56,17 @@ pub fn quoted(list: &str) -> String {
 pub fn records(server: &Server) -> usize {
     match Store::current() {
         Store::File => record_files(server).len(),
+        Store::Example => stored::slots(server).len(),
+        Store::Gdbm | Store::Socache => counted(server),
         store => listed(server, store),
     }
+}
+
+/// What the server counts in its store.
+#[track_caller]
+fn counted(server: &Server) -> usize {
+    let answer = server.client().send(&Request::get(stores::COUNT).close()).expect(200);
+    answer.header("X-Records").and_then(|count| count.parse().ok()).expect("a count")
 }
 
 /// What htsession lists, whatever it is.

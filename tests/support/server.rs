@@ -177,6 +177,11 @@ impl Server {
         self.httpd.pid().expect("the server was stopped")
     }
 
+    /// The parent process; none if it was stopped.
+    pub fn running(&self) -> Option<u32> {
+        self.httpd.pid()
+    }
+
     /// Its child processes, of all generations; with mod_cgid its daemon too.
     pub fn children(&self) -> Vec<u32> {
         self.httpd.pid().map(inspect::children).unwrap_or_default()

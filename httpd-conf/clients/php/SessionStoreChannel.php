@@ -24,9 +24,11 @@ interface SessionStoreChannel
      * Sets values, and removes those that are null.
      *
      * @param array<string, ?string> $changes
+     * @param array<string, true> $doubtful by name in lower case: where a channel spells keys in its own way, these
+     *        may stand for others
      * @return ?string why nothing was changed; null if all was
      */
-    public function put(array $changes): ?string;
+    public function put(array $changes, array $doubtful): ?string;
 
     /** Nobody is logged in any more. */
     public function logOut(): void;

@@ -24,6 +24,8 @@ final class SessionStoreHandler implements
         'session.use_strict_mode' => '1',
         'session.serialize_handler' => 'php_serialize',
         'session.gc_probability' => '0',
+        // It would be PHP's own session, before prepend.php; a script cannot turn it off.
+        'session.auto_start' => '0',
         // Caches are kept away by httpd, from answers that need it.
         'session.cache_limiter' => '',
     ];
@@ -33,6 +35,8 @@ final class SessionStoreHandler implements
     private string $id = '';
     /** @var array<string, string> values that are in the session, by key in lower case */
     private array $there = [];
+    /** @var array<string, true> names with _ that PHP has not set itself, in lower case: see the layout's */
+    private array $foreign = [];
     /** @var list<string> what httpd was told to do besides */
     private array $words = [];
     /** The script has destroyed the session. */
@@ -57,7 +61,12 @@ final class SessionStoreHandler implements
         if ($this->layout === null) {
             return $this->fail('reading the session', (string) $why);
         }
+        if ($why !== null) {
+            // No warning: an application that makes exceptions of those could not open the session either.
+            error_log("reading the session: $why; entries without a key of their own are lost, the others are kept");
+        }
         $this->there = $this->layout->seen;
+        $this->foreign = $this->layout->foreign;
         return true;
     }
 
@@ -142,7 +151,7 @@ final class SessionStoreHandler implements
     {
         $this->settle();
         $session = isset($_SESSION) && is_array($_SESSION) ? $_SESSION : [];
-        $values = SessionStoreLayout::of($session, $this->id, $this->there);
+        $values = SessionStoreLayout::of($session, $this->id, $this->there, $this->foreign);
         if ($this->destroyed && $values === []) {
             return true;
         }
@@ -158,10 +167,11 @@ final class SessionStoreHandler implements
         foreach (array_diff_key($this->there, $there) as $key => $_) {
             $changes[(string) $key] = null;
         }
-        $problem = $this->channel->put($changes);
+        $problem = $this->channel->put($changes, $this->foreign);
         if ($problem !== null) {
             return $this->fail('storing the session', $problem);
         }
+        $this->foreign = array_diff_key($this->foreign, array_change_key_case($changes));
         $this->there = $there;
         if ($this->destroyed) {
             // Another one begins before the end of the old one was told: all of it was replaced.

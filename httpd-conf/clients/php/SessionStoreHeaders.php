@@ -14,6 +14,8 @@ final class SessionStoreHeaders implements SessionStoreChannel
     private const FACTS = 1 << 10;
     /** Most headers of one answer. */
     private const ORDERS_MAX = 256;
+    /** Most _ in a name that may stand for others; there are three spellings of each. */
+    private const DOUBTS_MAX = 3;
 
     /** @var array<string, string> values by key in lower case: what was shown, and what was changed since */
     private array $values = [];
@@ -63,7 +65,7 @@ final class SessionStoreHeaders implements SessionStoreChannel
         return self::size($this->values) <= $room;
     }
 
-    public function put(array $changes): ?string
+    public function put(array $changes, array $doubtful): ?string
     {
         if ($changes === []) {
             return null;
@@ -74,6 +76,17 @@ final class SessionStoreHeaders implements SessionStoreChannel
         [$values, $merged] = [$this->values, $this->changes];
         foreach ($changes as $key => $value) {
             $key = (string) $key;
+            if (isset($doubtful[strtolower($key)])) {
+                if (substr_count($key, '_') > self::DOUBTS_MAX) {
+                    // Which one is not said: no key goes into a log.
+                    return 'a changed key may have - or . where its variable has _, and there are too many of them to '
+                        . 'try; change it by a handler that is shown its name';
+                }
+                // Two keys that look the same: the next request would be shown the older one.
+                foreach (self::spellings(strtolower($key)) as $other) {
+                    $merged[$other] = [$other, null];
+                }
+            }
             $merged[strtolower($key)] = [$key, $value];
             if ($value === null) {
                 unset($values[self::variable($key)]);
@@ -137,6 +150,26 @@ final class SessionStoreHeaders implements SessionStoreChannel
                 header("X-Session-Do: $word", false);
             }
         }
+    }
+
+    /**
+     * The other keys that have the same variable.
+     *
+     * @return list<string>
+     */
+    private static function spellings(string $name): array
+    {
+        $found = [''];
+        foreach (str_split($name) as $letter) {
+            $longer = [];
+            foreach ($found as $begun) {
+                foreach ($letter === '_' ? ['_', '-', '.'] : [$letter] as $next) {
+                    $longer[] = $begun . $next;
+                }
+            }
+            $found = $longer;
+        }
+        return array_slice($found, 1);
     }
 
     /** @param array<string, string> $values */

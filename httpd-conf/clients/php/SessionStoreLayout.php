@@ -20,6 +20,11 @@ final class SessionStoreLayout
     public const JSON = 'json:';
 
     private const PIECE = 4000;
+    /** Most pieces that are looked for where their number is not to be trusted. */
+    private const PIECES_MAX = 1000;
+    private const TOO_LARGE = 'it holds more than can be shown to a script behind FastCGI, 32 KiB; let another handler '
+        . 'remove keys, or answer with X-Session-Unset and their names, X-Session-Unset: php for what PHP alone can '
+        . 'read, or X-Session-Do: invalidate to end it';
     private const OWN = '/^[A-Za-z0-9_]{1,128}$/D';
     private const RESERVED = '/^php(_[0-9]+)?$/i';
     private const FLAGS = JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE | JSON_PRESERVE_ZERO_FRACTION;
@@ -32,17 +37,33 @@ final class SessionStoreLayout
     private string $rest = 'a:0:{}';
     /** @var array<string, string> the values that were read, by key in lower case */
     public array $seen = [];
+    /**
+     * Names with _ that PHP has not set itself, in lower case: behind FastCGI a key may have - or . there.
+     *
+     * @var array<string, true>
+     */
+    public array $foreign = [];
 
-    /** What the session holds now; null if it cannot be read, with the reason in $why. */
+    /**
+     * What the session holds now, or null if it is not known, with the reason in $why. With $why set, what shares
+     * the key php was not read: it is to be overwritten.
+     */
     public static function read(SessionStoreChannel $channel, ?string &$why): ?self
     {
+        $why = null;
         $layout = new self();
         $head = $channel->get('php');
-        if ($head !== null && !$layout->readShared($channel, $head)) {
-            $why = $channel->isComplete()
-                ? 'what PHP has stored under the key php was changed by somebody else, or a part of it is missing'
-                : 'it holds more than can be shown to a script behind FastCGI';
+        $isRead = $head !== null && $layout->readShared($channel, $head);
+        if (!$isRead && !$channel->isComplete()) {
+            // The key php may be what was left out: it would be written over.
+            $why = self::TOO_LARGE;
             return null;
+        }
+        if (!$isRead && $head !== null) {
+            // It would be so at every visit: a session that cannot be opened cannot be destroyed either.
+            $why = 'what PHP has stored under the key php was changed by somebody else, or a part of it is missing';
+            $layout = new self();
+            $layout->seen = self::remains($channel, $head);
         }
         foreach (array_merge(array_keys($layout->own), $channel->names()) as $name) {
             $name = (string) $name;
@@ -50,8 +71,14 @@ final class SessionStoreLayout
             if ($value !== null) {
                 $layout->seen[strtolower($name)] = $value;
             } elseif (isset($layout->own[$name]) && !$channel->isComplete()) {
-                $why = 'it holds more than can be shown to a script behind FastCGI';
+                $why = self::TOO_LARGE;
                 return null;
+            }
+        }
+        $known = array_diff_key(array_change_key_case($layout->own), $layout->foreign);
+        foreach (array_keys(array_diff_key($layout->seen, $known)) as $key) {
+            if (self::isOwn((string) $key) && str_contains((string) $key, '_')) {
+                $layout->foreign[$key] = true;
             }
         }
         return $layout;
@@ -85,25 +112,31 @@ final class SessionStoreLayout
      *
      * @param array<array-key, mixed> $session
      * @param array<string, string> $there values by key in lower case
+     * @param array<string, true> $foreign as the layout's
      * @return array<string, string>
      */
-    public static function of(array $session, string $id, array $there): array
+    public static function of(array $session, string $id, array $there, array $foreign): array
     {
-        [$values, $own, $rest, $taken] = [[], [], [], []];
+        [$values, $own, $rest, $taken, $still] = [[], [], [], [], []];
         foreach ($session as $name => $value) {
             $text = is_string($name) && self::isOwn($name) ? self::text($value, $there[strtolower($name)] ?? null) : null;
             if ($text === null || isset($taken[strtolower($name)])) {
                 $rest[$name] = $value;
                 continue;
             }
-            $taken[strtolower($name)] = true;
+            $key = strtolower($name);
+            $taken[$key] = true;
+            if (isset($foreign[$key]) && ($there[$key] ?? null) === $text) {
+                $still[$key] = true;
+            }
             $values[$name] = $text;
             $own[$name] = is_int($value) ? 'i' : 's';
         }
         if ($session === []) {
             return [];
         }
-        $shared = json_encode(['id' => $id, 'own' => (object) $own]) . "\n" . serialize($rest);
+        $index = ['id' => $id, 'own' => (object) $own] + ($still === [] ? [] : ['foreign' => (object) $still]);
+        $shared = json_encode($index) . "\n" . serialize($rest);
         $pieces = str_split(base64_encode($shared), self::PIECE);
         foreach ($pieces as $at => $piece) {
             $values[$at === 0 ? 'php' : "php.$at"] = $piece;
@@ -116,6 +149,24 @@ final class SessionStoreLayout
     public static function encode(string $text): string
     {
         return preg_replace_callback('/[^\x20-\x7e]|[%,]|^ | \z/', static fn($m) => rawurlencode($m[0]), $text);
+    }
+
+    /**
+     * What is there of a shared key that cannot be read.
+     *
+     * @return array<string, string> values by key
+     */
+    private static function remains(SessionStoreChannel $channel, string $head): array
+    {
+        $pieces = preg_match('/^1\.([0-9]{1,5})\./', $head, $part) ? min((int) $part[1], self::PIECES_MAX) : 1;
+        $found = ['php' => $head];
+        for ($at = 1; $at < $pieces; $at++) {
+            $piece = $channel->get("php.$at");
+            if ($piece !== null) {
+                $found["php.$at"] = $piece;
+            }
+        }
+        return $found;
     }
 
     private function readShared(SessionStoreChannel $channel, string $head): bool
@@ -139,7 +190,7 @@ final class SessionStoreLayout
         }
         [$index, $this->rest] = explode("\n", $shared, 2);
         $index = json_decode($index, true);
-        [$this->id, $this->own] = [(string) $index['id'], $index['own']];
+        [$this->id, $this->own, $this->foreign] = [(string) $index['id'], $index['own'], $index['foreign'] ?? []];
         return true;
     }
 

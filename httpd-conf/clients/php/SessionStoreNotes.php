@@ -46,7 +46,7 @@ final class SessionStoreNotes implements SessionStoreChannel
         return true;
     }
 
-    public function put(array $changes): ?string
+    public function put(array $changes, array $doubtful): ?string
     {
         $this->forget();
         $before = $this->removed;

@@ -9,6 +9,13 @@ declare(strict_types=1);
 require_once __DIR__ . '/SessionStoreHandler.php';
 
 (static function (): void {
+    if (session_status() === PHP_SESSION_ACTIVE) {
+        error_log('beginning httpd\'s session: PHP has begun one of its own, which is left and its cookie taken '
+            . 'back; set session.auto_start to 0 as in mod_php.conf or php-fpm.conf');
+        session_abort();
+        header_remove('Set-Cookie');
+        $_SESSION = [];
+    }
     // What the configuration should say already; a script that set it otherwise would get two sessions.
     foreach (SessionStoreHandler::SETTINGS as $name => $value) {
         ini_set($name, $value);

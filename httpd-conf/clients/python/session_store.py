@@ -31,17 +31,17 @@ _KEY = re.compile(r"[^\x00-\x1f\x7f-\x9f]+\Z")
 _KEY_BYTES = 128
 
 
-class Session(dict):
+class BaseSession(dict):
     """The visitor's session as a dictionary. Only what is saved is kept."""
 
-    def __init__(self, req, sid=None, secret=None, timeout=0, lock=1):
+    def __init__(self, req, sid=None, secret=None, lock=1, timeout=0):
         """Opens the session of `req`.
 
         sid      the id of this very session, or nothing: where else an id may come from than the cookie is
                  said by SessionIdSource
         secret   not used: SessionSecret signs ids
-        timeout  idle seconds, of a session that is made now
         lock     not used: SessionLocking says who waits
+        timeout  idle seconds, of a session that is made now
         """
         dict.__init__(self)
         self._req = req
@@ -132,6 +132,12 @@ class Session(dict):
         """Stores what was saved and lets others have the session, when output next leaves: req.flush()."""
         self._tell(self._words + ["unlock"])
 
+    def make_cookie(self):
+        """Refused: a second cookie beside httpd's would put another id into its place, or one without the
+        signature."""
+        raise RuntimeError("making a session's cookie: httpd makes and sends it; leave make_cookie() out, and "
+                           "set SessionIdName and the like")
+
     def init_lock(self):
         """Called before the session is read, for subclasses."""
 
@@ -179,8 +185,32 @@ class Session(dict):
             del self._req.notes[FACT + "do"]
 
 
-# Where sessions are kept is said by SessionStore.
-BaseSession = DbmSession = FileSession = MemorySession = Session
+# mod_python has a class for each place where sessions are kept, with arguments in orders of their own. Here
+# the place is said by SessionStore: what they say of it is taken, and not used.
+
+class Session(BaseSession):
+    """What handlers open, in mod_python a function."""
+
+    def __init__(self, req, sid=None, secret=None, timeout=0, lock=1):
+        BaseSession.__init__(self, req, sid=sid, secret=secret, lock=lock, timeout=timeout)
+
+
+class MemorySession(Session):
+    """As Session."""
+
+
+class FileSession(Session):
+    """As Session, with the arguments of files."""
+
+    def __init__(self, req, sid=None, secret=None, timeout=0, lock=1, fast_cleanup=-1, verify_cleanup=-1):
+        Session.__init__(self, req, sid=sid, secret=secret, timeout=timeout, lock=lock)
+
+
+class DbmSession(Session):
+    """As Session, with the arguments of a DBM file."""
+
+    def __init__(self, req, dbm=None, sid=None, secret=None, dbmtype=None, timeout=0, lock=1):
+        Session.__init__(self, req, sid=sid, secret=secret, timeout=timeout, lock=lock)
 
 
 def _bytes(text):

@@ -9,7 +9,8 @@ use mod_session_store::core::store::StoreError;
 pub enum Code {
     /// Nothing more is to be done.
     Done = 0,
-    /// Something is wrong with the sessions: `check` found damage, `copy` left some behind.
+    /// Something is wrong with the sessions: `check` found damage, `show` a damaged record, `delete` and
+    /// `purge` could not remove some, `copy` left some behind.
     Problem = 1,
     /// The command line makes no sense.
     Usage = 2,

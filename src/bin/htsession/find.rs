@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use mod_session_store::core::session::id::{ID_CHARS, SessionId};
+use mod_session_store::core::session::record::Kind;
 use mod_session_store::core::store::{Store, StoreError, StoreKey};
 
 use crate::failure::{Code, Failure};
@@ -14,6 +15,9 @@ const DIGITS_MIN: usize = 6;
 const DIGITS: usize = 64;
 /// Most bytes that are read from standard input.
 const INPUT_MAX: u64 = 1 << 20;
+
+/// Most new ids of a session that are followed from an old one.
+const WAY_MAX: usize = 64;
 
 /// What a word means.
 #[derive(Debug, PartialEq, Eq)]
@@ -99,6 +103,32 @@ pub fn find(store: &dyn Store, meant: &Meant) -> Result<StoreKey, Failure> {
             None => by_prefix(store, digits)?.ok_or_else(missing),
         },
     }
+}
+
+/// The session that `key` leads to, and the ways to it: a session that got a new id lives on under that one,
+/// and only the way there is left under the old one. The session comes first, so that the way to it is not
+/// lost before it is gone.
+pub fn way(store: &dyn Store, key: StoreKey) -> Result<Vec<StoreKey>, Failure> {
+    let mut keys = vec![key];
+    let mut last = key;
+    while keys.len() <= WAY_MAX {
+        let target = match store.load(&last) {
+            Ok(Some(loaded)) => match loaded.record.kind {
+                Kind::Alias { target, .. } => StoreKey::from_bytes(target),
+                Kind::Session => break,
+            },
+            // There is no more to follow; what is there is deleted all the same.
+            Ok(None) | Err(StoreError::Corrupt | StoreError::Newer(_)) => break,
+            Err(cause) => return Err(cause.into()),
+        };
+        if keys.contains(&target) {
+            break;
+        }
+        keys.push(target);
+        last = target;
+    }
+    keys.reverse();
+    Ok(keys)
 }
 
 fn is_there(store: &dyn Store, key: &StoreKey) -> Result<bool, Failure> {

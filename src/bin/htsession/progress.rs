@@ -21,10 +21,25 @@ pub struct Progress<W: Write> {
 impl Progress<Stderr> {
     /// On standard error, if that is a terminal.
     pub fn new() -> Progress<Stderr> {
+        Progress::beside(false)
+    }
+
+    /// Likewise, while rows are printed: not if they go to a terminal, which is the same one but for rare
+    /// cases, and where the two would be written into each other.
+    pub fn beside_rows() -> Progress<Stderr> {
+        Progress::beside(std::io::stdout().is_terminal())
+    }
+
+    fn beside(rows: bool) -> Progress<Stderr> {
         let err = std::io::stderr();
         let is_terminal = err.is_terminal();
-        Progress::on(is_terminal.then_some(err), PAUSE)
+        Progress::on(shown_on(err, is_terminal, rows), PAUSE)
     }
+}
+
+/// Where a count is shown, if it is; `rows` go to a terminal as well.
+fn shown_on<W>(err: W, is_terminal: bool, rows: bool) -> Option<W> {
+    (is_terminal && !rows).then_some(err)
 }
 
 impl<W: Write> Progress<W> {
@@ -73,6 +88,13 @@ mod tests {
     #[test]
     fn a_long_walk_is_counted_and_the_count_wiped_at_its_end() {
         assert_eq!(shown(130, Duration::ZERO), "\r64 records\r128 records\r\x1b[K");
+    }
+
+    #[test]
+    fn rows_on_a_terminal_are_not_garbled_by_a_count() {
+        assert_eq!(shown_on((), true, true), None);
+        assert_eq!(shown_on((), true, false), Some(()));
+        assert_eq!(shown_on((), false, false), None);
     }
 
     #[test]

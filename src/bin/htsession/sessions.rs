@@ -1,5 +1,7 @@
 //! Records as they are shown: what they are, whose, since when.
 
+use std::io::Stderr;
+
 use mod_session_store::core::clock::{Clock, SystemClock, Time};
 use mod_session_store::core::session::record::{Kind, Record, scope_mark};
 use mod_session_store::core::store::{Entry, Position, Store, StoreError, StoreKey};
@@ -202,9 +204,24 @@ pub fn now() -> Time {
 /// Shows every record of a store to `see` until it fails; what it fails with is returned.
 pub fn walk(
     store: &dyn Store,
+    see: impl FnMut(Entry) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    walk_with(Progress::new(), store, see)
+}
+
+/// The same for a `see` that prints.
+pub fn walk_printing(
+    store: &dyn Store,
+    see: impl FnMut(Entry) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    walk_with(Progress::beside_rows(), store, see)
+}
+
+fn walk_with(
+    mut progress: Progress<Stderr>,
+    store: &dyn Store,
     mut see: impl FnMut(Entry) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let mut progress = Progress::new();
     let mut outcome = Ok(());
     let mut look = |entry: Entry| {
         progress.step();
@@ -217,8 +234,8 @@ pub fn walk(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
+    use mod_session_store::core::session::record::Client;
     use mod_session_store::core::session::values::Values;
 
     use super::*;
@@ -233,7 +250,7 @@ mod tests {
             accessed: Time::from_secs(20),
             deadline: Time::from_secs(30),
             timeout: None,
-            client: Arc::from("192.0.2.1"),
+            client: Client::from("192.0.2.1").unwrap(),
             flags: 0,
             tokens: Vec::new(),
             values: Values::default(),
@@ -272,7 +289,7 @@ mod tests {
         assert_eq!(state(Ok(record(None)), 30), State::Live);
         assert_eq!(state(Ok(record(None)), 31), State::Ended);
         let alias = Kind::Alias { target: [0; 32], until: Time::from_secs(25) };
-        assert_eq!(state(Ok(Record { kind: alias.clone(), ..record(None) }), 25), State::Alias);
+        assert_eq!(state(Ok(Record { kind: alias, ..record(None) }), 25), State::Alias);
         assert_eq!(state(Ok(Record { kind: alias, ..record(None) }), 26), State::Ended);
         assert_eq!(state(Err(StoreError::Newer(2)), 0), State::Newer);
         assert_eq!(state(Err(StoreError::Corrupt), 0), State::Damaged);

@@ -130,7 +130,7 @@ fn anywhere(random: &dyn Random) -> Position {
 }
 
 impl Round {
-    /// Whether it is worth a line in the log.
+    /// Whether it is worth a line in the log of an administrator who does not ask for every step.
     pub fn did_something(&self) -> bool {
         self.outcome.as_ref().map_or(true, |purged| purged.removed > 0 || is_odd(purged))
     }

@@ -48,8 +48,15 @@ pub fn check_server(server: &Server) -> Result<Vec<Warning>, String> {
                 .to_owned(),
         );
     }
-    let inline = |secret: &SecretSource| matches!(secret, SecretSource::Inline(_));
     let mut warnings = Vec::new();
+    if server.max_sessions().is_some() && server.cleanup_interval().is_none() {
+        warnings.push(Warning(
+            "SessionMaxSessions counts sessions that have ended until they are removed, and \
+             SessionCleanupInterval 0 removes none: let htsession purge do it"
+                .to_owned(),
+        ));
+    }
+    let inline = |secret: &SecretSource| matches!(secret, SecretSource::Inline(_));
     if server.secrets().iter().any(inline) {
         warnings.push(Warning(
             "SessionSecret has a secret in the configuration itself, where it shows up in dumps and \
@@ -281,6 +288,14 @@ mod tests {
         let both = server(&["SessionStore file:/a", "SessionDataDir /b"]);
         assert!(check_server(&both).is_err());
         assert!(check(&place(&[]), &both).is_err());
+    }
+
+    #[test]
+    fn a_limit_of_sessions_without_a_cleanup_is_warned_of() {
+        let warnings = |lines: &[&str]| check_server(&server(lines)).unwrap().len();
+        assert_eq!(warnings(&["SessionMaxSessions 9", "SessionCleanupInterval 0"]), 1);
+        assert_eq!(warnings(&["SessionMaxSessions 9"]), 0);
+        assert_eq!(warnings(&["SessionMaxSessions 0", "SessionCleanupInterval 0"]), 0);
     }
 
     #[test]

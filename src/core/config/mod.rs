@@ -26,7 +26,7 @@ pub use self::kinds::{
     BackendHeaders, Keys, LockWaiters, Locking, MaxAge, SameSite, Secure, Sources, StoreFailure,
 };
 pub use self::place::Place;
-pub use self::redis::RedisAddress;
+pub use self::redis::{RedisAddress, Servers};
 pub use self::server::{CLEANUP_GRACE, SecretSource, Server};
 pub use self::stores::StoreChoice;
 pub use self::values::duration as read_duration;

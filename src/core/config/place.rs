@@ -196,16 +196,10 @@ impl Place {
     }
 
     /// The scope: as set, else the cookie's domain, else the server's name as it was configured (not
-    /// as it was found out) in lower case, else empty.
-    pub fn scope(&self, server_name: Option<&Arc<str>>) -> Arc<str> {
+    /// as it was found out), which is given in lower case; none: the empty one.
+    pub fn scope<'a>(&'a self, server_name: Option<&'a Arc<str>>) -> Option<&'a Arc<str>> {
         let domain = || self.id_domain.as_ref().and_then(Option::as_ref);
-        match (self.scope.as_ref().or_else(domain), server_name) {
-            (Some(scope), _) => Arc::clone(scope),
-            (None, Some(name)) if name.bytes().any(|b| b.is_ascii_uppercase()) => {
-                Arc::from(name.to_ascii_lowercase())
-            }
-            (None, name) => name.map_or_else(|| Arc::from(""), Arc::clone),
-        }
+        self.scope.as_ref().or_else(domain).or(server_name)
     }
 
     /// How long the old id finds the session after it got a new one.
@@ -348,9 +342,11 @@ mod tests {
     #[test]
     fn the_scope_is_the_one_set_else_the_domain_else_the_configured_name() {
         let mut place = Place::default();
-        let scope = |place: &Place, name: &str| place.scope(Some(&Arc::from(name))).to_string();
-        assert_eq!(&*place.scope(None), "");
-        assert_eq!(scope(&place, "WWW.example.org"), "www.example.org");
+        let scope = |place: &Place, name: &str| {
+            place.scope(Some(&Arc::from(name))).map(|scope| scope.to_string()).unwrap()
+        };
+        assert_eq!(place.scope(None), None);
+        assert_eq!(scope(&place, "www.example.org"), "www.example.org");
         place.id_domain = Some(Some(Arc::from("example.org")));
         assert_eq!(scope(&place, "www.example.org"), "example.org");
         place.scope = Some(Arc::from("Shop"));

@@ -1,15 +1,29 @@
 //! Reading `Cookie` headers.
 
+use std::iter::from_fn;
+
+use memchr::{memchr, memchr2};
+
 /// The values of the cookie `name` in one header line, in order.
 ///
 /// Pairs are separated by `;`, and by `,` too, because servers join two `Cookie` lines that way; no id
 /// contains either. Names compare exactly (RFC 6265, section 5.4 sends them as they were set). Blanks
 /// around name and value go, and one pair of double quotes around the value.
 pub fn values_of<'h>(header: &'h [u8], name: &'h str) -> impl Iterator<Item = &'h [u8]> {
-    header.split(|&byte| byte == b';' || byte == b',').filter_map(move |pair| {
-        let equals = pair.iter().position(|&byte| byte == b'=')?;
+    pairs(header).filter_map(move |pair| {
+        let equals = memchr(b'=', pair)?;
         let (found, value) = (pair[..equals].trim_ascii(), pair[equals + 1..].trim_ascii());
         (found == name.as_bytes()).then(|| unquoted(value))
+    })
+}
+
+fn pairs(header: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(header);
+    from_fn(move || {
+        let line = rest?;
+        let end = memchr2(b';', b',', line);
+        rest = end.map(|end| &line[end + 1..]);
+        Some(&line[..end.unwrap_or(line.len())])
     })
 }
 

@@ -8,7 +8,6 @@ use crate::core::clock::Clock;
 use crate::core::config::Keys;
 use crate::core::session::Session;
 use crate::core::session::candidates::Reason;
-use crate::core::session::values::Key;
 
 /// Longest value, in bytes once it is encoded: a header line of 8 KiB is refused by most backends.
 pub const VALUE_MAX: usize = 4 << 10;
@@ -82,7 +81,7 @@ impl Exported {
         form: Form,
         keys: &Keys,
         facts: &Facts<'_>,
-        values: impl Iterator<Item = (&'v Key, &'v [u8])>,
+        values: impl Iterator<Item = (&'v str, &'v [u8])>,
     ) -> Exported {
         let mut exported = Exported::default();
         for (fact, text) in facts.texts() {
@@ -92,8 +91,7 @@ impl Exported {
             };
             exported.add(name.to_owned(), text.len(), || text);
         }
-        for (key, value) in values.filter(|(key, _)| keys.has(key.as_str())) {
-            let key = key.as_str();
+        for (key, value) in values.filter(|(key, _)| keys.has(key)) {
             if !is_exportable(key) {
                 exported.skipped += 1;
                 continue;
@@ -136,10 +134,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn export(form: Form, keys: &Keys, values: &[(&str, &[u8])]) -> Exported {
-        let values: Vec<(Key, &[u8])> =
-            values.iter().map(|(key, value)| (Key::new(key).unwrap(), *value)).collect();
         let facts = Facts { reason: Reason::Unknown, ..Facts::default() };
-        Exported::of(form, keys, &facts, values.iter().map(|(key, value)| (key, *value)))
+        Exported::of(form, keys, &facts, values.iter().copied())
     }
 
     fn values_of(exported: &Exported) -> Vec<(&str, &str)> {

@@ -5,6 +5,7 @@
 //! on. A **lease** is a session held for a request: an entry in shared memory that any thread can
 //! end, that a deadline ends if nobody does, and that dies with its owner.
 
+pub mod gate;
 pub mod host;
 #[cfg(test)]
 pub(crate) mod local;
@@ -129,6 +130,11 @@ pub struct Lease {
     pub slot: u32,
 }
 
+/// A place among those that wait, of a request that has the lease here and waits for another machine.
+/// Ended by [`Leases::unqueue`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct Queued(pub Lease);
+
 /// Why there is no lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeaseError {
@@ -165,21 +171,42 @@ impl From<MutexError> for LeaseError {
     }
 }
 
+/// What sessions have counted in the memory that all processes share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// A commit found another request's changes and merged with them.
+    Merged,
+    /// A request's changes were dropped: the session was ended meanwhile.
+    Dropped,
+    /// A request's changes could not be stored, and its answer did not say so.
+    Lost,
+    /// A request was refused an id that had been replaced longer ago than `SessionRegenerateGrace`.
+    OldId,
+}
+
 /// Leases of sessions, by store key.
 pub trait Leases: Send + Sync {
     /// Takes the lease of `key`, waiting as `wait` says, oldest waiter first.
     fn acquire(&self, key: &StoreKey, wait: &Wait) -> Result<Lease, LeaseError>;
 
+    /// Counts who has the lease of `key`, and has to wait for another machine that holds the session too,
+    /// among those that wait: as many as `wait` says wait in all, whatever for.
+    /// [`LeaseError::TooManyWaiters`] if there are enough.
+    fn queue(&self, key: &StoreKey, wait: &Wait) -> Result<Queued, LeaseError>;
+
+    /// The wait for another machine is over, in vain or not.
+    fn unqueue(&self, queued: Queued);
+
     /// Whether the lease is still held by its taker; if so nobody takes it over while the commit that
     /// follows is under way. False: it was taken over, and the commit has to merge.
     fn confirm(&self, lease: &Lease) -> Result<bool, MutexError>;
 
-    /// Whether a refusal of this session is to be logged: once a minute, by whichever process comes
-    /// first. Sessions that share a slot share the minute.
-    fn may_log_refusal(&self, key: &StoreKey) -> bool;
+    /// Whether what befell a request for this session is to be logged: once a minute, by whichever process
+    /// comes first. Sessions that share a slot take a second each from one another.
+    fn may_log(&self, key: &StoreKey) -> bool;
 
-    /// Counts a commit that found another request's changes and merged with them.
-    fn count_merged(&self);
+    /// Counts what only sessions see, beside what the leases count themselves.
+    fn count(&self, what: Event);
 
     /// Ends the lease and wakes the oldest waiter. Ending one that was taken over does nothing. Works
     /// from any thread; touches memory only.

@@ -38,7 +38,7 @@ impl Session {
         let (sum, record) = self.at_once(services, |session, mut found| {
             let (before, accessed) = (size_of(&found), found.accessed);
             let sum = sum(found.values.get(key), delta)?;
-            found.values.set(key, sum.to_string().into_bytes());
+            found.values.set(key, sum.to_string().as_bytes());
             session.fits(before, size_of(&found))?;
             session.rules.visit(&mut found, accessed, now);
             Ok((sum, Some(found)))
@@ -51,10 +51,10 @@ impl Session {
 
     /// The sum is stored and no change of this request's any more.
     fn added_is_stored(&mut self, key: &Key, sum: i64, record: &Record) {
-        let text = sum.to_string().into_bytes();
-        self.view.values.set(key, text.clone());
+        let text = sum.to_string();
+        self.view.values.set(key, text.as_bytes());
         if let Some(base) = &mut self.base {
-            base.record.values.set(key, text);
+            base.record.values.set(key, text.as_bytes());
             base.record.accessed = record.accessed;
             base.record.deadline = record.deadline;
             base.held = Default::default();

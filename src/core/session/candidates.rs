@@ -1,5 +1,7 @@
 //! The ids a request brings.
 
+use arrayvec::ArrayVec;
+
 use super::id::SessionId;
 use super::wire::{Parsed, Secrets};
 
@@ -63,14 +65,14 @@ pub struct Candidate {
 /// The ids of a request in the order in which they are tried.
 #[derive(Debug, Clone, Default)]
 pub struct Candidates {
-    found: Vec<Candidate>,
+    found: ArrayVec<Candidate, CANDIDATES_MAX>,
     reason: Reason,
 }
 
 impl Candidates {
     /// Takes the next text that was presented as an id.
     pub fn add(&mut self, secrets: &Secrets, source: Source, text: &[u8]) {
-        if text.is_empty() || self.found.len() == CANDIDATES_MAX {
+        if text.is_empty() || self.found.is_full() {
             return;
         }
         match secrets.parse(text) {
@@ -112,7 +114,7 @@ mod tests {
     use crate::core::session::id::SystemRandom;
 
     fn text() -> String {
-        SessionId::generate(&SystemRandom).unwrap().text()
+        SessionId::generate(&SystemRandom).unwrap().text().to_string()
     }
 
     #[test]
@@ -124,7 +126,7 @@ mod tests {
         for id in &ids {
             candidates.add(&secrets, Source::Query, id.as_bytes());
         }
-        let tried: Vec<String> = candidates.ids().iter().map(|c| c.id.text()).collect();
+        let tried: Vec<String> = candidates.ids().iter().map(|c| c.id.text().to_string()).collect();
         assert_eq!(tried, &ids[..3]);
         assert!(candidates.by_cookie());
     }

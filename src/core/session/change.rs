@@ -59,8 +59,8 @@ impl Session {
         let (bytes, keys) = size_of(&self.view);
         let after = bytes - old_bytes + key.as_str().len() + value.len();
         self.fits((bytes, keys), (after, keys + new_keys))?;
-        self.view.values.set(key, value.to_vec());
-        self.touch_key(key);
+        self.view.values.set(key, value);
+        self.touched.add(key);
         Ok(())
     }
 
@@ -69,7 +69,7 @@ impl Session {
         self.may_write()?;
         let removed = self.view.values.remove(key);
         if removed {
-            self.touch_key(key);
+            self.touched.add(key);
         }
         Ok(removed)
     }
@@ -121,7 +121,8 @@ impl Session {
         let name = self.name;
         if let Some(base) = self.base.take() {
             let (fresh, reason, previous_visit) = (self.fresh, self.reason, self.previous_visit);
-            self.doomed = Some(Doomed { base, name, fresh, reason, previous_visit });
+            let doomed = Doomed { base, name, fresh, reason, previous_visit };
+            self.doomed = Some(Box::new(doomed));
         }
         self.start_anew(Reason::None);
         if keep_id {
@@ -162,12 +163,6 @@ impl Session {
             return Err(SessionError::Limit("SessionMaxKeys"));
         }
         Ok(())
-    }
-
-    fn touch_key(&mut self, key: &Key) {
-        if !self.touched.contains(key) {
-            self.touched.push(key.clone());
-        }
     }
 }
 

@@ -17,7 +17,7 @@
 //! | 31 | 8 | accessed, likewise |
 //! | 39 | 8 | deadline, likewise |
 //! | 47 | 1 | timeout: optional u32, seconds |
-//! | 48 | 8 + n | client: text, at most 128 bytes |
+//! | 48 | 8 + n | client: text, at most 60 bytes |
 //! | 56 + n | 4 | flags, u32 |
 //! | 60 + n | 8 | form tokens: how many, at most 64 |
 //! | 68 + n | 16 each | a form token |
@@ -29,18 +29,16 @@
 //! format 1 leaves newer ones alone.
 
 use std::fmt;
-use std::marker::PhantomData;
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use bincode::enc::write::Writer;
 use bincode::error::EncodeError as Refused;
 use bincode::serde::{borrow_decode_from_slice, encode_into_writer};
-use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
-use serde::ser::{SerializeSeq, Serializer};
+use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
-use super::record::{Kind, Record, TOKEN_BYTES};
-use super::values::{Key, Values};
+use super::record::{Client, Kind, Record, TOKEN_BYTES};
+use super::values::Values;
 use crate::core::clock::Time;
 
 /// The format that is written. Older ones would be read here too, once there are any.
@@ -49,8 +47,6 @@ pub const FORMAT: u16 = 1;
 pub const RECORD_MAX: usize = 16 << 20;
 /// Longest user name, in bytes: more than a header line of httpd can hold.
 pub const USER_MAX: usize = 8192;
-/// Longest client address, in bytes: an IPv6 address with a zone has room.
-pub const CLIENT_MAX: usize = 128;
 /// Most form tokens of a record.
 pub const TOKENS_MAX: usize = 64;
 /// Most keys of a record; `SessionMaxKeys` has to stay below. Bounds the search for duplicates.
@@ -100,9 +96,10 @@ const CONFIG: Configuration<LittleEndian, Fixint, Limit<RECORD_MAX>> = bincode::
     .with_fixed_int_encoding()
     .with_limit::<RECORD_MAX>();
 
-/// The fields in their order on disk; borrowed, so that a length that lies allocates nothing.
+/// The fields up to the form tokens in their order on disk; borrowed, so that a length that lies
+/// allocates nothing. What comes often is read and written one by one, for speed.
 #[derive(Serialize, Deserialize)]
-struct Wire<'a, T, V> {
+struct Wire<'a> {
     kind: Kind,
     incarnation: u64,
     scope: [u8; 8],
@@ -114,8 +111,6 @@ struct Wire<'a, T, V> {
     timeout: Option<u32>,
     client: &'a str,
     flags: u32,
-    tokens: T,
-    values: V,
 }
 
 /// The bytes of `record`.
@@ -131,7 +126,7 @@ pub fn encode_into(record: &Record, out: &mut Vec<u8>) -> Result<(), EncodeError
     let start = out.len();
     out.extend_from_slice(&FORMAT.to_le_bytes());
     let wire = Wire {
-        kind: record.kind.clone(),
+        kind: record.kind,
         incarnation: record.incarnation,
         scope: record.scope,
         user: record.user.as_deref(),
@@ -141,11 +136,9 @@ pub fn encode_into(record: &Record, out: &mut Vec<u8>) -> Result<(), EncodeError
         timeout: record.timeout,
         client: &record.client,
         flags: record.flags,
-        tokens: record.tokens.as_slice(),
-        values: WriteValues(&record.values),
     };
     // Writing into memory and through these types cannot be refused: what is left is the size.
-    let written = encode_into_writer(wire, Append(out), CONFIG);
+    let written = write_all(wire, record, out);
     if written.is_err() || out.len() - start > RECORD_MAX {
         out.truncate(start);
         return Err(EncodeError { what: "the bytes", most: RECORD_MAX });
@@ -153,10 +146,19 @@ pub fn encode_into(record: &Record, out: &mut Vec<u8>) -> Result<(), EncodeError
     Ok(())
 }
 
+fn write_all(wire: Wire<'_>, record: &Record, out: &mut Vec<u8>) -> Result<(), Refused> {
+    encode_into_writer(wire, Append(out), CONFIG)?;
+    encode_into_writer(record.tokens.as_slice(), Append(out), CONFIG)?;
+    encode_into_writer(record.values.len() as u64, Append(out), CONFIG)?;
+    for (key, value) in record.values.iter() {
+        encode_into_writer((key, Run(value)), Append(out), CONFIG)?;
+    }
+    Ok(())
+}
+
 fn check_limits(record: &Record) -> Result<(), EncodeError> {
     let sizes = [
         ("the bytes of the user's name", record.user.as_deref().map_or(0, str::len), USER_MAX),
-        ("the bytes of the client's address", record.client.len(), CLIENT_MAX),
         ("the form tokens", record.tokens.len(), TOKENS_MAX),
         ("the keys", record.values.len(), KEYS_MAX),
     ];
@@ -177,8 +179,10 @@ pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
     if bytes.len() > RECORD_MAX {
         return Err(DecodeError::Malformed);
     }
-    let (wire, used): (Wire<'_, Tokens, ReadValues>, usize) =
-        borrow_decode_from_slice(body, CONFIG).map_err(|_| DecodeError::Malformed)?;
+    let mut body = Body(body);
+    let wire: Wire<'_> = body.take()?;
+    let tokens = body.tokens()?;
+    let values = body.values()?;
     let record = Record {
         kind: wire.kind,
         incarnation: wire.incarnation,
@@ -188,13 +192,48 @@ pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
         accessed: wire.accessed,
         deadline: wire.deadline,
         timeout: wire.timeout,
-        client: wire.client.into(),
+        client: Client::from(wire.client).map_err(|_| DecodeError::Malformed)?,
         flags: wire.flags,
-        tokens: wire.tokens.0,
-        values: wire.values.0,
+        tokens,
+        values,
     };
-    let whole = used == body.len() && check_limits(&record).is_ok();
+    let whole = body.0.is_empty() && check_limits(&record).is_ok();
     whole.then_some(record).ok_or(DecodeError::Malformed)
+}
+
+/// What is left to be read.
+struct Body<'a>(&'a [u8]);
+
+impl<'a> Body<'a> {
+    fn take<T: Deserialize<'a>>(&mut self) -> Result<T, DecodeError> {
+        let (taken, used) =
+            borrow_decode_from_slice(self.0, CONFIG).map_err(|_| DecodeError::Malformed)?;
+        self.0 = self.0.get(used..).unwrap_or_default();
+        Ok(taken)
+    }
+
+    /// How many elements follow. That many reserve no memory: the number may be a lie.
+    fn count(&mut self, most: usize) -> Result<usize, DecodeError> {
+        let count = usize::try_from(self.take::<u64>()?).ok().filter(|count| *count <= most);
+        count.ok_or(DecodeError::Malformed)
+    }
+
+    fn tokens(&mut self) -> Result<Vec<[u8; TOKEN_BYTES]>, DecodeError> {
+        (0..self.count(TOKENS_MAX)?).map(|_| self.take()).collect()
+    }
+
+    fn values(&mut self) -> Result<Values, DecodeError> {
+        let count = self.count(KEYS_MAX)?;
+        // Here a key and a value take no less room than they will there.
+        let mut values = Values::with_room(self.0.len());
+        for _ in 0..count {
+            let (key, value) = self.take::<(&str, &[u8])>()?;
+            if !values.insert_stored(key, value) {
+                return Err(DecodeError::Malformed);
+            }
+        }
+        Ok(values)
+    }
 }
 
 /// Appends to a vector.
@@ -213,89 +252,6 @@ struct Run<'a>(&'a [u8]);
 impl Serialize for Run<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_bytes(self.0)
-    }
-}
-
-struct WriteValues<'a>(&'a Values);
-
-impl Serialize for WriteValues<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut pairs = serializer.serialize_seq(Some(self.0.len()))?;
-        for (key, value) in self.0.iter() {
-            pairs.serialize_element(&(key.as_str(), Run(value)))?;
-        }
-        pairs.end()
-    }
-}
-
-/// A list that is read one element at a time: how many were announced reserves no memory.
-trait List<'de>: Default {
-    type Item: Deserialize<'de>;
-    const MOST: usize;
-    const WHAT: &'static str;
-    /// False: this element cannot follow those before.
-    fn add(&mut self, item: Self::Item) -> bool;
-}
-
-struct Reader<L>(PhantomData<L>);
-
-impl<'de, L: List<'de>> Visitor<'de> for Reader<L> {
-    type Value = L;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(L::WHAT)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<L, A::Error> {
-        if items.size_hint().is_none_or(|count| count > L::MOST) {
-            return Err(A::Error::custom("too many elements"));
-        }
-        let mut list = L::default();
-        while let Some(item) = items.next_element()? {
-            if !list.add(item) {
-                return Err(A::Error::custom("an element that cannot be"));
-            }
-        }
-        Ok(list)
-    }
-}
-
-#[derive(Default)]
-struct Tokens(Vec<[u8; TOKEN_BYTES]>);
-
-impl<'de> List<'de> for Tokens {
-    type Item = [u8; TOKEN_BYTES];
-    const MOST: usize = TOKENS_MAX;
-    const WHAT: &'static str = "form tokens";
-
-    fn add(&mut self, token: Self::Item) -> bool {
-        self.0.push(token);
-        true
-    }
-}
-
-#[derive(Default)]
-struct ReadValues(Values);
-
-impl<'de> List<'de> for ReadValues {
-    type Item = (&'de str, &'de [u8]);
-    const MOST: usize = KEYS_MAX;
-    const WHAT: &'static str = "keys and values";
-
-    fn add(&mut self, (key, value): Self::Item) -> bool {
-        Key::stored(key).is_some_and(|key| self.0.insert_new(key, value.to_vec()))
-    }
-}
-
-impl<'de> Deserialize<'de> for Tokens {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Tokens, D::Error> {
-        deserializer.deserialize_seq(Reader(PhantomData))
-    }
-}
-
-impl<'de> Deserialize<'de> for ReadValues {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ReadValues, D::Error> {
-        deserializer.deserialize_seq(Reader(PhantomData))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::error::SessionError;
 use super::state::{Notice, Phase, Services, Session};
+use super::tokens;
 use crate::core::clock::Time;
 use crate::core::store::{Held, StoreError, StoreKey, Visit};
 
@@ -91,13 +92,13 @@ impl Session {
         Ok(self.sent_again(services, true, alone))
     }
 
-    fn is_changed(&self) -> bool {
+    pub(super) fn is_changed(&self) -> bool {
         self.base.as_ref().is_some_and(|base| {
             let stored = &base.record;
             (!self.touched.is_empty() && self.view.values != stored.values)
                 || self.view.user != stored.user
                 || self.view.timeout != stored.timeout
-                || self.view.tokens != stored.tokens
+                || !tokens::are_same(&self.view.tokens, &stored.tokens)
         })
     }
 
@@ -109,9 +110,13 @@ impl Session {
         if !alone {
             return self.merge(services).map(|()| false);
         }
-        let Some(base) = &mut self.base else { return Ok(false) };
-        self.rules.visit(&mut self.view, base.record.accessed, now);
         let claim = self.lease.as_ref().and_then(|holding| holding.claim.as_ref());
+        let Some(base) = &mut self.base else { return Ok(false) };
+        if claim.is_none() && base.held.version.is_none() {
+            // An update could not name the version it replaces.
+            return self.merge(services).map(|()| true);
+        }
+        self.rules.visit(&mut self.view, base.record.accessed, now);
         let written = match claim {
             Some(claim) => claim.update(&self.view, !more).map(|()| Held::default()),
             None => services.store.update(&base.key, std::mem::take(&mut base.held), &self.view),
@@ -119,7 +124,7 @@ impl Session {
         match written {
             Ok(held) => {
                 base.held = held;
-                base.record = self.view.clone();
+                base.record.clone_from(&self.view);
                 self.touched.clear();
                 if let Some(holding) = self.lease.as_mut().filter(|_| !more) {
                     holding.claim = None;
@@ -130,12 +135,20 @@ impl Session {
                 self.gone();
                 Ok(false)
             }
-            Err(StoreError::Overtaken) => {
-                self.claim_is_lost(services);
-                self.merge(services).map(|()| false)
-            }
+            Err(StoreError::Overtaken) => self.overtaken(services).map(|()| false),
             Err(cause) => Err(cause.into()),
         }
+    }
+
+    /// Somebody else wrote the record although the lease was ours a moment ago.
+    fn overtaken(&mut self, services: &Services<'_>) -> Result<(), SessionError> {
+        if self.lease.as_ref().is_some_and(|holding| holding.claim.is_some()) {
+            self.claim_is_lost(services);
+        } else if let Some(key) = self.base.as_ref().map(|base| base.key) {
+            // Tells of the lease if it was taken over meanwhile.
+            self.is_held(services, key)?;
+        }
+        self.merge(services)
     }
 
     /// Whether the session, as far as this request knows, may still be written.

@@ -1,5 +1,7 @@
 //! Ending sessions in the store.
 
+use std::io;
+
 use super::candidates::Reason;
 use super::commit::Cookie;
 use super::error::SessionError;
@@ -89,6 +91,9 @@ impl Session {
             };
             key = target;
         }
-        Ok(())
+        // Whoever asks for it to be ended must not believe that it was.
+        Err(SessionError::Store(StoreError::io("ending a session")(io::Error::other(
+            "its id changes faster than it can be followed: try again",
+        ))))
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::error::SessionError;
 use super::record::Record;
 use super::state::{Phase, Services, Session};
-use super::values::Key;
+use super::values::Touched;
 use crate::core::config::Locking;
 use crate::core::lock::Wait;
 
@@ -50,7 +50,7 @@ impl Session {
 
     /// Brings changes of a session that was read anew into what it is now. If it is gone, so are
     /// they.
-    fn change_again(&mut self, before: Record, view: Record, touched: Vec<Key>) {
+    fn change_again(&mut self, before: Record, view: Record, touched: Touched) {
         let Some(base) = &self.base else { return };
         let mut now = base.record.clone();
         (self.view, self.touched) = (view, touched);

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use arrayvec::{ArrayString, ArrayVec};
+
 /// Bytes of randomness in an id.
 pub const ID_BYTES: usize = 32;
 /// Characters of an id in base64url without padding.
@@ -46,10 +48,10 @@ impl SessionId {
     }
 
     /// The 43 characters.
-    pub fn text(&self) -> String {
-        let mut text = String::with_capacity(ID_CHARS);
+    pub fn text(&self) -> ArrayString<ID_CHARS> {
+        let mut text = ArrayVec::new();
         encode(&self.0, &mut text);
-        text
+        ascii(&text)
     }
 
     /// The bytes, to be hashed.
@@ -64,16 +66,29 @@ impl fmt::Debug for SessionId {
     }
 }
 
-/// Appends `bytes` to `text` in base64url without padding (RFC 4648, section 5).
-pub(super) fn encode(bytes: &[u8], text: &mut String) {
-    for chunk in bytes.chunks(3) {
-        let mut group = [0u8; 3];
-        group[..chunk.len()].copy_from_slice(chunk);
-        let bits = u32::from_be_bytes([0, group[0], group[1], group[2]]);
-        let four = [18, 12, 6, 0].map(|shift| ALPHABET[(bits >> shift) as usize & 63]);
-        // The alphabet is ASCII.
-        text.push_str(std::str::from_utf8(&four[..=chunk.len()]).unwrap_or_default());
+/// Appends `bytes` to `text`, which has room, in base64url without padding (RFC 4648, section 5).
+pub(super) fn encode<const N: usize>(bytes: &[u8], text: &mut ArrayVec<u8, N>) {
+    let (groups, rest) = bytes.as_chunks::<3>();
+    for group in groups {
+        // There is room, the caller says; byte by byte this takes three times as long.
+        let _ = text.try_extend_from_slice(&letters(*group));
     }
+    let mut last = [0; 3];
+    last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    let count = if rest.is_empty() { 0 } else { rest.len() + 1 };
+    text.extend(letters(last).into_iter().take(count));
+}
+
+/// What [`encode`] has made, as a text.
+pub(super) fn ascii<const N: usize>(text: &ArrayVec<u8, N>) -> ArrayString<N> {
+    // The alphabet is ASCII, and there is as much room.
+    let text = std::str::from_utf8(text).unwrap_or_default();
+    ArrayString::from(text).unwrap_or_default()
+}
+
+fn letters([a, b, c]: [u8; 3]) -> [u8; 4] {
+    let bits = u32::from_be_bytes([0, a, b, c]);
+    [18, 12, 6, 0].map(|shift| ALPHABET[(bits >> shift) as usize & 63])
 }
 
 /// Fills `bytes` from exactly as many characters as they need; false if a character is foreign or the
@@ -82,23 +97,31 @@ pub(super) fn decode(text: &[u8], bytes: &mut [u8]) -> bool {
     if text.len() != (bytes.len() * 8).div_ceil(6) {
         return false;
     }
-    for (characters, group) in text.chunks(4).zip(bytes.chunks_mut(3)) {
-        let mut bits = 0u32;
-        for place in 0..4 {
-            let value =
-                characters.get(place).map_or(0, |&character| VALUES[usize::from(character)]);
-            if value == FOREIGN {
-                return false;
-            }
-            bits = bits << 6 | u32::from(value);
-        }
-        let [_, three @ ..] = bits.to_be_bytes();
-        group.copy_from_slice(&three[..group.len()]);
-        if three[group.len()..].iter().any(|&rest| rest != 0) {
-            return false;
-        }
+    let (texts, last_text) = text.as_chunks::<4>();
+    let (groups, last_group) = bytes.as_chunks_mut::<3>();
+    for (four, group) in texts.iter().zip(groups) {
+        let Some(three) = three(*four) else { return false };
+        *group = three;
     }
-    true
+    // What is not there counts as zero bits.
+    let mut four = [ALPHABET[0]; 4];
+    four.iter_mut().zip(last_text).for_each(|(to, from)| *to = *from);
+    let Some(three) = three(four) else { return false };
+    last_group.iter_mut().zip(three).for_each(|(to, from)| *to = from);
+    three[last_group.len()..].iter().all(|&rest| rest == 0)
+}
+
+fn three(four: [u8; 4]) -> Option<[u8; 3]> {
+    let mut bits = 0u32;
+    for character in four {
+        let value = VALUES[usize::from(character)];
+        if value == FOREIGN {
+            return None;
+        }
+        bits = bits << 6 | u32::from(value);
+    }
+    let [_, a, b, c] = bits.to_be_bytes();
+    Some([a, b, c])
 }
 
 /// In [`VALUES`], what is no character of the alphabet.
@@ -134,13 +157,13 @@ mod tests {
     #[test]
     fn base64url_agrees_with_the_examples_of_rfc_4648() {
         for (plain, coded) in [("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foob", "Zm9vYg")] {
-            let mut text = String::new();
+            let mut text = ArrayVec::<u8, 8>::new();
             encode(plain.as_bytes(), &mut text);
-            assert_eq!(text, coded);
+            assert_eq!(&*ascii(&text), coded);
         }
-        let mut text = String::new();
+        let mut text = ArrayVec::<u8, 8>::new();
         encode(&[0xfb, 0xff], &mut text);
-        assert_eq!(text, "-_8");
+        assert_eq!(&*ascii(&text), "-_8");
     }
 
     #[test]
@@ -181,7 +204,7 @@ mod tests {
         #[test]
         fn every_accepted_text_prints_as_itself(text in "[A-Za-z0-9_-]{43}") {
             if let Some(id) = SessionId::parse(text.as_bytes()) {
-                prop_assert_eq!(id.text(), text);
+                prop_assert_eq!(&*id.text(), &text);
             }
         }
 

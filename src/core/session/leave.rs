@@ -1,13 +1,15 @@
 //! Leaving the record of an old id behind, so that no two of one session live.
 
+use std::io;
+
 use super::ending::{way_nowhere, way_to};
 use super::error::SessionError;
 use super::record::{Kind, Record};
 use super::renew::create_held;
 use super::state::{Base, Holding, Services, Session};
+use super::tokens;
 use crate::core::clock::Time;
-use crate::core::lock::LeaseError;
-use crate::core::store::{Held, Merge, StoreError, StoreKey};
+use crate::core::store::{Claim, Held, Merge, StoreError, StoreKey};
 
 /// Most times the data of a session is taken over again because others wrote it while it was on its
 /// way to its new id. Each takes two writes of ours, so that more is no accident.
@@ -27,7 +29,7 @@ pub(super) struct Move {
 /// What became of the old record.
 pub(super) enum Left {
     /// The way to the new record stands in its place, or nothing. This is the new one.
-    Behind(Record),
+    Behind(Box<Record>),
     /// Another request has given the session a new id: its key.
     Elsewhere(StoreKey),
     /// It was deleted, or it is too late to write it.
@@ -39,7 +41,7 @@ enum Seen {
     /// The new one holds all that it does.
     Same,
     /// Others have written it. This is what the new one has to be.
-    Changed(Record),
+    Changed(Box<Record>),
     Late,
     Alias(StoreKey),
     Unfit(SessionError),
@@ -53,12 +55,13 @@ impl Session {
         services: &Services<'_>,
         base: &mut Base,
         to: &Move,
-        ahead: Option<&mut Holding>,
+        mut ahead: Option<&mut Holding>,
     ) -> Result<Left, SessionError> {
         let now = services.clock.now();
         let record = self.changed(base.record.clone(), base, now)?;
         let mut record = Record { incarnation: to.incarnation, ..record };
-        create_held(services, (&to.to, &record), ahead, &self.rules.wait)?;
+        create_held(services, (&to.to, &record), ahead.as_deref_mut(), &self.rules.wait)?;
+        let claim = ahead.and_then(|holding| holding.claim.as_deref());
         let grace = self.rules.place.regenerate_grace();
         let way = if to.new_user || grace.is_zero() {
             way_nowhere(&base.record)
@@ -67,9 +70,9 @@ impl Session {
         };
         let left = match to.alone.then(|| self.leave_alone(services, base, &way)) {
             Some(Err(SessionError::Store(StoreError::Overtaken))) | None => {
-                self.leave_shared(services, base, way, (&to.to, &mut record))
+                self.leave_shared(services, base, way, (&to.to, &mut record), claim)
             }
-            Some(Ok(true)) => Ok(Left::Behind(record)),
+            Some(Ok(true)) => Ok(Left::Behind(Box::new(record))),
             Some(Ok(false)) => Ok(Left::Gone),
             Some(Err(cause)) => Err(cause),
         };
@@ -88,6 +91,7 @@ impl Session {
         base: &Base,
         way: Record,
         (to, record): (&StoreKey, &mut Record),
+        claim: Option<&dyn Claim>,
     ) -> Result<Left, SessionError> {
         let (incarnation, now) = (base.record.incarnation, services.clock.now());
         for _ in 0..TRIES {
@@ -105,19 +109,20 @@ impl Session {
                 (Ok(()), Seen::Alias(target)) => return Ok(Left::Elsewhere(target)),
                 (Ok(()), Seen::Unfit(limit)) => return Err(limit),
                 (Ok(()), Seen::Changed(newer)) => {
-                    *record = Record { incarnation: record.incarnation, ..newer };
-                    services.store.update(to, Held::default(), record)?;
+                    *record = Record { incarnation: record.incarnation, ..*newer };
+                    rewrite(services, (to, record), claim)?;
                 }
                 (Ok(()), Seen::Same) => {
                     if leads_nowhere(&way) {
                         // It does so already; cleanup takes what this may leave.
                         let _ = services.store.delete(&base.key, Some(incarnation));
                     }
-                    return Ok(Left::Behind(record.clone()));
+                    return Ok(Left::Behind(Box::new(record.clone())));
                 }
             }
         }
-        Err(LeaseError::TimedOut.into())
+        let cause = format!("others changed it {TRIES} times meanwhile");
+        Err(StoreError::io("giving a session another id")(io::Error::other(cause)).into())
     }
 
     /// Under a lease that keeps everybody else away. False: it is gone.
@@ -150,8 +155,24 @@ impl Session {
             Err(limit) => Seen::Unfit(limit),
             Ok(None) => Seen::Late,
             Ok(Some(wanted)) if holds_the_same(&wanted, made) => Seen::Same,
-            Ok(Some(wanted)) => Seen::Changed(wanted),
+            Ok(Some(wanted)) => Seen::Changed(Box::new(wanted)),
         }
+    }
+}
+
+/// Writes the new record once more, by its claim if it is held already: that knows its own writes, and
+/// takes each other one for that of another machine.
+fn rewrite(
+    services: &Services<'_>,
+    (to, record): (&StoreKey, &Record),
+    claim: Option<&dyn Claim>,
+) -> Result<(), StoreError> {
+    match claim.map(|claim| claim.update(record, false)) {
+        // Nobody knows the key yet: the claim has come to its end, and nobody has written.
+        None | Some(Err(StoreError::Overtaken)) => {
+            services.store.update(to, Held::default(), record).map(drop)
+        }
+        Some(written) => written,
     }
 }
 
@@ -164,5 +185,5 @@ fn holds_the_same(one: &Record, other: &Record) -> bool {
     one.values == other.values
         && one.user == other.user
         && one.timeout == other.timeout
-        && one.tokens == other.tokens
+        && tokens::are_same(&one.tokens, &other.tokens)
 }

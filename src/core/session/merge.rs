@@ -11,13 +11,14 @@ use super::state::{Base, Notice, Services, Session};
 use super::tokens;
 use crate::core::clock::Time;
 use crate::core::config::Locking;
+use crate::core::lock::Event;
 use crate::core::store::{Merge, StoreError, StoreKey};
 
 /// Longest life of a session that was emptied where no lease says that nobody fills it again.
 const EMPTY_LIFE: Duration = Duration::from_secs(300);
 
 /// Most times a session is followed to its new id.
-pub(super) const MERGE_HOPS: usize = 3;
+pub(super) const MERGE_HOPS: usize = 32;
 
 impl Rules {
     /// Writes a visit at `now` into a record whose latest one was at `before`.
@@ -27,6 +28,14 @@ impl Rules {
         record.accessed = now.max(before);
         record.deadline = record.accessed.after(life);
     }
+}
+
+/// Whether something of a record is not as it was that a request can change.
+fn differ(now: &Record, before: &Record) -> bool {
+    now.values != before.values
+        || now.user != before.user
+        || now.timeout != before.timeout
+        || !tokens::are_same(&now.tokens, &before.tokens)
 }
 
 impl Session {
@@ -42,7 +51,7 @@ impl Session {
                     target = Some(StoreKey::from_bytes(to));
                     return Merge::Keep;
                 }
-                met = found.values != base.record.values;
+                met = differ(&found, &base.record);
                 outcome = self.merged(found, base, now);
                 match &outcome {
                     Ok(Some(record)) => Merge::Write(Box::new(record.clone())),
@@ -58,7 +67,7 @@ impl Session {
                 (Ok(()), Some(target), _) => self.move_base(target),
                 (Ok(()), None, Some(record)) => {
                     if met {
-                        services.leases.count_merged();
+                        services.leases.count(Event::Merged);
                     }
                     self.merged_is_stored(record);
                     return Ok(());
@@ -81,7 +90,7 @@ impl Session {
     fn merged_is_stored(&mut self, record: Record) {
         if let Some(base) = &mut self.base {
             base.held = Default::default();
-            self.view = record.clone();
+            self.view.clone_from(&record);
             base.record = record;
             self.touched.clear();
         }
@@ -123,7 +132,7 @@ impl Session {
         let changed = |key: &&_| self.view.values.get(key) != base.values.get(key);
         for key in self.touched.iter().filter(changed) {
             match self.view.values.get(key) {
-                Some(value) => found.values.set(key, value.to_vec()),
+                Some(value) => found.values.set(key, value),
                 None => {
                     found.values.remove(key);
                 }
@@ -135,7 +144,7 @@ impl Session {
         if self.view.timeout != base.timeout {
             found.timeout = self.view.timeout;
         }
-        if self.view.tokens != base.tokens {
+        if !tokens::are_same(&self.view.tokens, &base.tokens) {
             tokens::merge(&mut found.tokens, &base.tokens, &self.view.tokens);
         }
     }

@@ -4,13 +4,15 @@
 //! nothing by themselves: they are looked at when output leaves and when the handler ends, and what
 //! differs from what was offered is the change.
 
-use std::borrow::Cow;
+use std::ffi::CStr;
 use std::time::Duration;
+
+use arrayvec::ArrayString;
 
 use super::candidates::Reason;
 use super::error::SessionError;
 use super::state::Session;
-use super::values::Key;
+use super::values::{KEY_MAX, Key};
 use crate::core::clock::Clock;
 use crate::core::export::text::decoded;
 
@@ -21,6 +23,11 @@ pub const FACT_PREFIX: &str = "session-store.";
 
 const NEW: &str = "session-store.new";
 const REASON: &str = "session-store.reason";
+/// What the notes say of a visitor who brought no id, but for [`TIMEOUT_NOTE`]: names and values.
+pub const BLANK: [(&CStr, &CStr); 2] =
+    [(c"session-store.new", c"1"), (c"session-store.reason", c"none")];
+/// The note of how long a session lives, in seconds.
+pub const TIMEOUT_NOTE: &CStr = c"session-store.timeout";
 const CREATED: &str = "session-store.created";
 const ACCESSED: &str = "session-store.accessed";
 const TIMEOUT: &str = "session-store.timeout";
@@ -30,8 +37,12 @@ const DO: &str = "session-store.do";
 /// Keys to be removed, for handlers whose language cannot take a note away: PHP's cannot.
 const UNSET: &str = "session-store.unset";
 
-fn number(number: u64) -> Text {
-    Cow::Owned(number.to_string().into_bytes())
+/// The name of the note of a key.
+pub fn note_of(key: &Key) -> ArrayString<{ VALUE_PREFIX.len() + KEY_MAX }> {
+    let mut name = ArrayString::new();
+    name.push_str(VALUE_PREFIX);
+    name.push_str(key.as_str());
+    name
 }
 
 /// Whether a note is one of ours.
@@ -45,67 +56,167 @@ fn starts_with(name: &[u8], prefix: &str) -> bool {
     name.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix.as_bytes()))
 }
 
-type Text = Cow<'static, [u8]>;
-
-/// The notes that a handler was offered: names and values.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Offer(Vec<(Cow<'static, str>, Text)>);
+/// The notes that a handler was offered, in one piece of memory: each name and behind it its value, a NUL
+/// after each, as tables of notes have them. Neither has a NUL in it.
+#[derive(Clone, Default)]
+pub struct Offer {
+    text: Vec<u8>,
+}
 
 impl Offer {
     /// What a visitor who brought no id is offered: that there is no session, and how long one would
-    /// live. Nothing has to be opened to know that.
+    /// live. Nothing has to be opened to know that. The same notes as [`BLANK`] and [`TIMEOUT_NOTE`].
     pub fn blank(timeout: Duration) -> Offer {
-        Offer(vec![
-            (NEW.into(), Cow::Borrowed(b"1")),
-            (REASON.into(), Cow::Borrowed(Reason::None.word().as_bytes())),
-            (TIMEOUT.into(), number(timeout.as_secs())),
-        ])
+        let mut offer = Offer { text: Vec::with_capacity(96) };
+        offer.add(&[NEW], b"1");
+        offer.add(&[REASON], Reason::None.word().as_bytes());
+        offer.add_number(TIMEOUT, timeout.as_secs());
+        offer
     }
 
     /// The session as notes. `wire_id` is its id in the form that travels, if it has one. A value
     /// with a NUL in it is not offered: no C string can hold it. Times are those of a session that
     /// was found; a new one has none yet.
-    pub fn of(session: &Session, wire_id: Option<String>, clock: &dyn Clock) -> Offer {
-        let mut notes: Vec<(Cow<'static, str>, Text)> = Vec::with_capacity(16);
-        for (key, value) in session.iter().filter(|(_, value)| !value.contains(&0)) {
-            let mut name = String::with_capacity(VALUE_PREFIX.len() + key.as_str().len());
-            name.push_str(VALUE_PREFIX);
-            name.push_str(key.as_str());
-            notes.push((name.into(), value.to_vec().into()));
+    pub fn of(session: &Session, wire_id: Option<&str>, clock: &dyn Clock) -> Offer {
+        let values = session.iter().map(|(key, value)| key.len() + value.len() + 16);
+        let mut offer = Offer { text: Vec::with_capacity(320 + values.sum::<usize>()) };
+        for (key, value) in session.iter() {
+            offer.add(&[VALUE_PREFIX, key], value);
         }
-        let new: &[u8] = if session.is_new() { b"1" } else { b"0" };
-        notes.push((NEW.into(), new.into()));
-        notes.push((REASON.into(), session.reason().word().as_bytes().into()));
-        notes.push((TIMEOUT.into(), number(session.timeout().as_secs())));
+        offer.add(&[NEW], if session.is_new() { b"1" } else { b"0" });
+        offer.add(&[REASON], session.reason().word().as_bytes());
+        offer.add_number(TIMEOUT, session.timeout().as_secs());
         if !session.is_new() {
-            notes.push((CREATED.into(), number(session.created(clock).secs())));
-            notes.push((ACCESSED.into(), number(session.accessed(clock).secs())));
+            offer.add_number(CREATED, session.created(clock).secs());
+            offer.add_number(ACCESSED, session.accessed(clock).secs());
         }
         if let Some(user) = session.user() {
-            notes.push((USER.into(), user.as_bytes().to_vec().into()));
+            offer.add(&[USER], user.as_bytes());
         }
         if let Some(id) = wire_id {
-            notes.push((ID.into(), id.into_bytes().into()));
+            offer.add(&[ID], id.as_bytes());
         }
-        Offer(notes)
+        offer
+    }
+
+    /// A value with a NUL in it is left out. No name has one: a key has none.
+    fn add(&mut self, name: &[&str], value: &[u8]) {
+        if memchr::memchr(0, value).is_some() {
+            return;
+        }
+        name.iter().for_each(|part| self.text.extend_from_slice(part.as_bytes()));
+        self.text.push(0);
+        self.text.extend_from_slice(value);
+        self.text.push(0);
+    }
+
+    fn add_number(&mut self, name: &str, mut number: u64) {
+        // Twenty digits are the most.
+        let (mut digits, mut at) = ([0; 20], 20);
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (number % 10) as u8;
+            number /= 10;
+            if number == 0 {
+                break;
+            }
+        }
+        self.add(&[name], &digits[at..]);
     }
 
     /// Names and values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.0.iter().map(|(name, value)| (&**name, &**value))
+        // Names are made of texts.
+        self.bytes().map(|(name, value)| (std::str::from_utf8(name).unwrap_or_default(), value))
     }
 
-    /// The value offered under `name`.
-    pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
-        self.iter().find(|(n, _)| n.as_bytes().eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    fn bytes(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        pairs(&self.text).map(|(name, value)| (self.part(name), self.part(value)))
+    }
+
+    fn part(&self, (start, end): Part) -> &[u8] {
+        self.text.get(start..end).unwrap_or_default()
+    }
+
+    /// Looks values up one after the other.
+    pub fn finder(&self) -> Finder<'_> {
+        Finder { offer: self, ahead: pairs(&self.text) }
+    }
+
+    /// All names and values, each with a NUL behind it.
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Where in the text each name and its value begin.
+    pub fn places(&self) -> impl Iterator<Item = (usize, usize)> {
+        pairs(&self.text).map(|(name, value)| (name.0, value.0))
     }
 
     /// Takes over what another interface wrote: it is no change of the handler's.
     pub fn set(&mut self, name: &str, value: Option<&[u8]>) {
-        self.0.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
-        if let Some(value) = value {
-            self.0.push((name.to_owned().into(), value.to_vec().into()));
+        let is = |known| self.part(known).eq_ignore_ascii_case(name.as_bytes());
+        let gone = pairs(&self.text).find(|&(known, _)| is(known));
+        if let Some(((start, _), (_, end))) = gone {
+            // Who sets a value again and again shall not fill the memory.
+            self.text.drain(start..=end);
         }
+        if let Some(value) = value {
+            self.add(&[name], value);
+        }
+    }
+}
+
+/// Looks values of an offer up. Names that are asked for in the order of the offer, as those of a table
+/// that was filled with it are, are found where the last one ended.
+pub struct Finder<'o> {
+    offer: &'o Offer,
+    ahead: Pairs<'o>,
+}
+
+impl<'o> Finder<'o> {
+    /// The value offered under `name`.
+    pub fn find(&mut self, name: &[u8]) -> Option<&'o [u8]> {
+        let is = |&(known, _): &(Part, Part)| self.offer.part(known).eq_ignore_ascii_case(name);
+        let mut ahead = self.ahead.clone();
+        let found = ahead.next().filter(is).or_else(|| {
+            ahead = pairs(&self.offer.text);
+            ahead.find(is)
+        });
+        let (_, value) = found?;
+        self.ahead = ahead;
+        Some(self.offer.part(value))
+    }
+}
+
+/// Where a name or a value begins, and where the NUL behind it is.
+type Part = (usize, usize);
+
+/// Where the names and values of an offer's text are, in order.
+#[derive(Clone)]
+struct Pairs<'o> {
+    text: &'o [u8],
+    at: usize,
+}
+
+fn pairs(text: &[u8]) -> Pairs<'_> {
+    Pairs { text, at: 0 }
+}
+
+impl Pairs<'_> {
+    fn part(&mut self) -> Option<Part> {
+        let start = self.at;
+        let end = start + memchr::memchr(0, self.text.get(start..)?)?;
+        self.at = end + 1;
+        Some((start, end))
+    }
+}
+
+impl Iterator for Pairs<'_> {
+    type Item = (Part, Part);
+
+    fn next(&mut self) -> Option<(Part, Part)> {
+        Some((self.part()?, self.part()?))
     }
 }
 
@@ -156,10 +267,10 @@ impl Look {
     /// Compares the notes as they are now with the offer. `notes` are names and values; ours are
     /// picked.
     pub fn at<'n>(offer: &Offer, notes: impl Iterator<Item = (&'n [u8], &'n [u8])>) -> Look {
-        let (mut look, mut seen) = (Look::default(), Vec::new());
+        let (mut look, mut seen, mut offered) = (Look::default(), Vec::new(), offer.finder());
         for (name, value) in notes.filter(|(name, _)| is_ours(name)) {
             seen.push(name);
-            if offer.get(name) != Some(value) {
+            if offered.find(name) != Some(value) {
                 look.changed(name, value);
             }
         }

@@ -1,13 +1,15 @@
 //! From the ids of a request to a session: lease, load, follow, judge.
 
-use super::candidates::{Candidate, Reason};
+use std::time::Duration;
+
+use super::candidates::Reason;
 use super::error::SessionError;
 use super::record::Kind;
 use super::state::{Access, Base, Holding, Notice, Phase, Services, Session};
-use crate::core::clock::Monotonic;
+use crate::core::clock::{Monotonic, Time};
 use crate::core::config::{Locking, StoreFailure};
-use crate::core::lock::{Lease, LeaseError, Wait};
-use crate::core::store::{Loaded, StoreError, StoreKey};
+use crate::core::lock::{Event, Lease, LeaseError, Leases, Queued, Wait};
+use crate::core::store::{Claimed, Claims, Loaded, StoreError, StoreKey};
 
 /// Most aliases followed for one id: a session may get a new id twice while an old one still
 /// counts.
@@ -18,6 +20,19 @@ struct Found {
     key: StoreKey,
     loaded: Loaded,
     alias: bool,
+}
+
+/// Why there is none under a key.
+struct Miss {
+    reason: Reason,
+    /// The key is that of an id that was replaced, and too long ago.
+    replaced: bool,
+}
+
+impl From<Reason> for Miss {
+    fn from(reason: Reason) -> Miss {
+        Miss { reason, replaced: false }
+    }
 }
 
 impl Session {
@@ -86,7 +101,10 @@ impl Session {
     /// then read anew.
     pub fn release(&mut self, services: &Services<'_>) {
         self.end_lease(services);
-        self.undo();
+        if self.doomed.is_some() || self.regenerate || self.base.is_none() || self.is_changed() {
+            self.undo();
+        }
+        self.touched.clear();
         self.locks = 0;
         self.kept_view = false;
         if let Some(base) = &mut self.base {
@@ -127,7 +145,7 @@ impl Session {
             }
             Ok(other) => {
                 self.end_lease(services);
-                self.start_anew(other.err().unwrap_or(Reason::Unknown));
+                self.start_anew(other.err().map_or(Reason::Unknown, |miss| miss.reason));
                 Ok(())
             }
             Err(cause) => {
@@ -139,10 +157,10 @@ impl Session {
 
     /// Looks for the ids of the request in order; the first known one wins.
     fn search(&mut self, services: &Services<'_>, lease: bool) -> Result<(), SessionError> {
-        let candidates: Vec<Candidate> = self.candidates.ids().to_vec();
         // Among several ids each is looked at first, so that no lease is taken on an unknown one.
-        let look_first = lease && candidates.len() > 1;
-        for candidate in candidates {
+        let look_first = lease && self.candidates.ids().len() > 1;
+        for number in 0.. {
+            let Some(&candidate) = self.candidates.ids().get(number) else { break };
             let key = StoreKey::new(&self.rules.scope, candidate.id.as_bytes());
             let mut found = self.follow(services, key, lease && !look_first)?;
             if look_first && found.is_ok() {
@@ -160,10 +178,24 @@ impl Session {
                     self.adopt(base, Some(candidate));
                     return Ok(());
                 }
-                Err(reason) => self.reason = reason,
+                Err(miss) => {
+                    self.reason = miss.reason;
+                    if miss.replaced {
+                        self.tell_replaced(services, key);
+                    }
+                }
             }
         }
         Ok(())
+    }
+
+    /// The client has an id whose session got another one long ago. Once for each request: a search that
+    /// failed is done again.
+    fn tell_replaced(&mut self, services: &Services<'_>, key: StoreKey) {
+        if !std::mem::replace(&mut self.told_replaced, true) {
+            services.leases.count(Event::OldId);
+            self.notices.push(Notice::OldId(key));
+        }
     }
 
     /// Goes from a key to a session, through aliases, never with two leases at once.
@@ -172,7 +204,7 @@ impl Session {
         services: &Services<'_>,
         mut key: StoreKey,
         lease: bool,
-    ) -> Result<Result<Found, Reason>, SessionError> {
+    ) -> Result<Result<Found, Miss>, SessionError> {
         // An alias leads to the session it was made for, not to one that took its place.
         let mut expected = None;
         for hop in 0..=ALIAS_HOPS {
@@ -183,11 +215,11 @@ impl Session {
                 let lease = self.acquire(services, &key)?;
                 self.lease = Some(Holding { key, lease, claim: None });
             }
-            let reason = match self.look(services, &key, since) {
+            let miss = match self.look(services, &key, since) {
                 Ok(Ok(Loaded { record, .. }))
                     if expected.is_some_and(|expected| expected != record.incarnation) =>
                 {
-                    Reason::Unknown
+                    Reason::Unknown.into()
                 }
                 Ok(Ok(loaded)) => match loaded.record.kind {
                     Kind::Session => return Ok(Ok(Found { key, loaded, alias: hop > 0 })),
@@ -197,17 +229,17 @@ impl Session {
                         continue;
                     }
                 },
-                Ok(Err(reason)) => reason,
+                Ok(Err(miss)) => miss,
                 Err(cause) => {
                     self.end_lease(services);
                     return Err(cause);
                 }
             };
             self.end_lease(services);
-            return Ok(Err(reason));
+            return Ok(Err(miss));
         }
         self.end_lease(services);
-        Ok(Err(Reason::Unknown))
+        Ok(Err(Reason::Unknown.into()))
     }
 
     fn acquire(&mut self, services: &Services<'_>, key: &StoreKey) -> Result<Lease, SessionError> {
@@ -218,7 +250,7 @@ impl Session {
     }
 
     fn note_refusal(&mut self, services: &Services<'_>, key: &StoreKey, cause: LeaseError) {
-        if services.leases.may_log_refusal(key) {
+        if services.leases.may_log(key) {
             self.notices.push(Notice::Refused(cause));
         }
     }
@@ -236,7 +268,7 @@ impl Session {
         };
         let waited = services.clock.monotonic().since(since);
         let timeout = self.rules.wait.timeout.saturating_sub(waited);
-        match claims.load(key, &Wait { timeout, ..self.rules.wait }) {
+        match load_held(services, claims, key, &Wait { timeout, ..self.rules.wait }) {
             Ok(Some((loaded, claim))) => {
                 if let Some(holding) = &mut self.lease {
                     holding.claim = claim;
@@ -258,22 +290,24 @@ impl Session {
         services: &Services<'_>,
         key: &StoreKey,
         since: Option<Monotonic>,
-    ) -> Result<Result<Loaded, Reason>, SessionError> {
+    ) -> Result<Result<Loaded, Miss>, SessionError> {
         match self.load(services, key, since) {
             Ok(found) => Ok(self.judge(services, found)),
             Err(StoreError::Newer(format)) => {
-                self.notices.push(Notice::Newer(format));
-                Ok(Err(Reason::Unknown))
+                if services.leases.may_log(key) {
+                    self.notices.push(Notice::Newer(format));
+                }
+                Ok(Err(Reason::Unknown.into()))
             }
             Err(StoreError::Corrupt) if self.rules.place.invalidate_corrupt() => {
                 if services.store.quarantine(key)? {
                     self.notices.push(Notice::Corrupt(*key));
-                    return Ok(Err(Reason::Corrupt));
+                    return Ok(Err(Reason::Corrupt.into()));
                 }
                 // Somebody else moved it aside, or wrote it anew meanwhile.
                 match self.load(services, key, since) {
                     Ok(Some(found)) => Ok(self.judge(services, Some(found))),
-                    Ok(None) | Err(StoreError::Corrupt) => Ok(Err(Reason::Corrupt)),
+                    Ok(None) | Err(StoreError::Corrupt) => Ok(Err(Reason::Corrupt.into())),
                     Err(cause) => Err(cause.into()),
                 }
             }
@@ -281,21 +315,58 @@ impl Session {
         }
     }
 
-    fn judge(&self, services: &Services<'_>, found: Option<Loaded>) -> Result<Loaded, Reason> {
+    fn judge(&self, services: &Services<'_>, found: Option<Loaded>) -> Result<Loaded, Miss> {
         let (loaded, now) = (found.ok_or(Reason::Unknown)?, services.clock.now());
         let record = &loaded.record;
         let idle = |own| self.rules.expired(record.created, record.accessed, own, now);
-        let over = match record.kind {
+        match record.kind {
             // The deadline, set by the place of the last visit, counts as well: cleanup goes by it.
-            Kind::Session => now > record.deadline || idle(record.timeout),
-            Kind::Alias { until, .. } => now > until,
-        };
-        if over { Err(Reason::Expired) } else { Ok(loaded) }
+            Kind::Session if now > record.deadline || idle(record.timeout) => {
+                Err(Reason::Expired.into())
+            }
+            // An alias that was never to be followed only keeps others off a record that is to go.
+            Kind::Alias { until, .. } if now > until => {
+                Err(Miss { reason: Reason::Expired, replaced: until != Time::default() })
+            }
+            _ => Ok(loaded),
+        }
     }
 
     pub(super) fn end_lease(&mut self, services: &Services<'_>) {
         if let Some(holding) = self.lease.take() {
             holding.end(services);
+        }
+    }
+}
+
+/// Reads a record and holds it against other machines. If one of these holds it, it is asked for again
+/// and again, by no more requests than may wait: should that machine be dead, with many sessions, each of
+/// them would else take a worker until it is free.
+fn load_held(
+    services: &Services<'_>,
+    claims: &dyn Claims,
+    key: &StoreKey,
+    wait: &Wait,
+) -> Result<Option<Claimed>, StoreError> {
+    match claims.load(key, &Wait { timeout: Duration::ZERO, ..*wait }) {
+        Err(StoreError::Lease(LeaseError::TimedOut)) if !wait.timeout.is_zero() => {}
+        at_once => return at_once,
+    }
+    let place = services.leases.queue(key, wait).map_err(StoreError::Lease)?;
+    let _queued = InQueue { leases: services.leases, place: Some(place) };
+    claims.load(key, wait)
+}
+
+/// A place among those that wait, given back however the wait ends.
+struct InQueue<'a> {
+    leases: &'a dyn Leases,
+    place: Option<Queued>,
+}
+
+impl Drop for InQueue<'_> {
+    fn drop(&mut self) {
+        if let Some(place) = self.place.take() {
+            self.leases.unqueue(place);
         }
     }
 }

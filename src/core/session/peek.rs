@@ -1,7 +1,5 @@
 //! A look at somebody else's session.
 
-use std::sync::Arc;
-
 use super::candidates::{Candidates, Source};
 use super::error::SessionError;
 use super::state::{Access, Services, Session};
@@ -19,7 +17,9 @@ impl Session {
         if candidates.ids().is_empty() {
             return Err(SessionError::BadArgument);
         }
-        let mut other = Session::new(self.rules.clone(), candidates, Arc::clone(&self.client));
+        let mut other = Session::new(self.rules.clone(), candidates, self.client);
+        // Its id is the caller's, not a client's that was refused.
+        other.told_replaced = true;
         let opened = other.open(services, Access::Read);
         self.notices.append(&mut other.notices);
         opened?;

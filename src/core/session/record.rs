@@ -1,7 +1,8 @@
 //! What a store keeps of a session.
 
-use std::sync::Arc;
+use std::mem::take;
 
+use arrayvec::ArrayString;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -9,7 +10,7 @@ use super::values::Values;
 use crate::core::clock::Time;
 
 /// What a record is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// A session.
     Session,
@@ -22,12 +23,18 @@ pub enum Kind {
     },
 }
 
+/// Longest client address, in bytes: the longest IPv6 address and its zone have room.
+pub const CLIENT_MAX: usize = 60;
+
+/// The address of a client, as a text.
+pub type Client = ArrayString<CLIENT_MAX>;
+
 /// Length of a form token, in bytes.
 pub const TOKEN_BYTES: usize = 16;
 
 /// A session as it is stored. The codec writes the fields in this order; it alone serializes them,
 /// because what is read back has to be checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Record {
     /// Session or alias.
     pub kind: Kind,
@@ -47,13 +54,30 @@ pub struct Record {
     /// Idle seconds set for this session itself; they win over the place's `SessionTimeout`.
     pub timeout: Option<u32>,
     /// Address of the client that made it.
-    pub client: Arc<str>,
+    pub client: Client,
     /// Reserved; 0.
     pub flags: u32,
     /// Open one-time form tokens, oldest first.
     pub tokens: Vec<[u8; TOKEN_BYTES]>,
     /// Keys and values.
     pub values: Values,
+}
+
+impl Clone for Record {
+    fn clone(&self) -> Record {
+        let (user, tokens, values) = (self.user.clone(), self.tokens.clone(), self.values.clone());
+        Record { user, tokens, values, ..*self }
+    }
+
+    /// Keeps the memory it has.
+    fn clone_from(&mut self, other: &Record) {
+        let Record { user, tokens, values, .. } = self;
+        user.clone_from(&other.user);
+        tokens.clone_from(&other.tokens);
+        values.clone_from(&other.values);
+        let (user, tokens, values) = (user.take(), take(tokens), take(values));
+        *self = Record { user, tokens, values, ..*other };
+    }
 }
 
 /// What [`Record::scope`] is for the scope of this name.

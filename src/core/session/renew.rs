@@ -1,7 +1,5 @@
 //! New records: a session that is made, and one that gets a new id.
 
-use std::sync::Arc;
-
 use std::time::Duration;
 
 use super::candidates::{Reason, Source};
@@ -67,7 +65,7 @@ impl Session {
         let now = services.clock.now();
         self.view.incarnation = random_u64(services)?;
         self.view.scope = scope_mark(&self.rules.scope);
-        self.view.client = Arc::clone(&self.client);
+        self.view.client = self.client;
         self.view.created = now;
         self.rules.visit(&mut self.view, now, now);
         Ok(())
@@ -95,7 +93,7 @@ impl Session {
         self.base = Some(base);
         if let Ok(Left::Behind(record)) = left {
             self.name.id = Some(id);
-            self.stands_under(services, to, record, ahead);
+            self.stands_under(services, to, *record, ahead);
             let by_cookie = self.name.source.is_none_or(|source| source == Source::Cookie);
             return Ok(if by_cookie { self.set_cookie(services) } else { None });
         }

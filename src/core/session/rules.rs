@@ -46,7 +46,7 @@ pub struct Rules {
 
 impl Rules {
     /// The rules of a place in its surroundings.
-    pub fn resolve(place: &Arc<Place>, around: Surroundings) -> Rules {
+    pub fn resolve(place: Arc<Place>, around: Surroundings) -> Rules {
         let locking = match place.locking() {
             Locking::Request if !around.may_lease => Locking::Commit,
             locking => locking,
@@ -62,7 +62,7 @@ impl Rules {
                 Secure::On => true,
                 Secure::Off => false,
             },
-            place: Arc::clone(place),
+            place,
         }
     }
 

@@ -1,14 +1,12 @@
 //! A session as one request tree sees it.
 
-use std::sync::Arc;
-
 use super::candidates::{Candidate, Candidates, Reason, Source};
 use super::error::SessionError;
 use super::id::{Random, SessionId};
-use super::record::{Kind, Record};
+use super::record::{Client, Kind, Record};
 use super::rules::Rules;
-use super::values::Key;
-use super::wire::Secrets;
+use super::values::{Key, Touched, is_hidden};
+use super::wire::{Secrets, Wire};
 use crate::core::clock::{Clock, Time};
 use crate::core::lock::{Lease, LeaseError, Leases};
 use crate::core::store::{Claim, Held, Store, StoreKey};
@@ -52,6 +50,8 @@ pub enum Notice {
     ClaimLost(StoreKey),
     /// The session was deleted or replaced meanwhile; this request's changes were dropped.
     ChangesDropped(StoreKey),
+    /// A request brought an id that was replaced longer ago than `SessionRegenerateGrace`.
+    OldId(StoreKey),
     /// A request was refused because the session is held; logged once a minute.
     Refused(LeaseError),
     /// The session was served without its store.
@@ -113,18 +113,19 @@ pub(super) struct Doomed {
 pub struct Session {
     pub(super) rules: Rules,
     pub(super) candidates: Candidates,
-    pub(super) client: Arc<str>,
+    pub(super) client: Client,
     pub(super) phase: Phase,
     /// The ids of the request have been looked for.
     pub(super) searched: bool,
     pub(super) lease: Option<Holding>,
     pub(super) base: Option<Base>,
-    pub(super) doomed: Option<Doomed>,
+    /// Few requests end a session: it has no place in the others.
+    pub(super) doomed: Option<Box<Doomed>>,
     pub(super) name: Naming,
     /// The session as this request has changed it.
     pub(super) view: Record,
     /// Keys that this request set or removed since the base was read.
-    pub(super) touched: Vec<Key>,
+    pub(super) touched: Touched,
     pub(super) regenerate: bool,
     /// Explicit locks that were not given back.
     pub(super) locks: u32,
@@ -138,6 +139,8 @@ pub struct Session {
     pub(super) fresh: bool,
     pub(super) reason: Reason,
     pub(super) previous_visit: Option<Time>,
+    /// It has been told that the client's id was replaced, or nobody is to be told.
+    pub(super) told_replaced: bool,
     pub(super) notices: Vec<Notice>,
 }
 
@@ -152,7 +155,7 @@ pub(super) fn blank() -> Record {
         accessed: Time::default(),
         deadline: Time::default(),
         timeout: None,
-        client: "".into(),
+        client: Client::new_const(),
         flags: 0,
         tokens: Vec::new(),
         values: super::values::Values::default(),
@@ -161,7 +164,7 @@ pub(super) fn blank() -> Record {
 
 impl Session {
     /// A session of a request that brought `candidates` from the address `client`; nothing is read.
-    pub fn new(rules: Rules, candidates: Candidates, client: Arc<str>) -> Session {
+    pub fn new(rules: Rules, candidates: Candidates, client: Client) -> Session {
         Session {
             reason: candidates.reason(),
             rules,
@@ -174,7 +177,7 @@ impl Session {
             doomed: None,
             name: Naming::default(),
             view: blank(),
-            touched: Vec::new(),
+            touched: Touched::default(),
             regenerate: false,
             locks: 0,
             kept_view: false,
@@ -183,6 +186,7 @@ impl Session {
             ended: false,
             fresh: true,
             previous_visit: None,
+            told_replaced: false,
             notices: Vec::new(),
         }
     }
@@ -254,13 +258,13 @@ impl Session {
     }
 
     /// Keys and values, in the order in which they were first set; not those that nobody is shown.
-    pub fn iter(&self) -> impl Iterator<Item = (&Key, &[u8])> {
-        self.view.values.iter().filter(|(key, _)| !key.is_hidden())
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.view.values.iter().filter(|(key, _)| !is_hidden(key))
     }
 
     /// The id in the form that travels; reserves one if there is none yet, which is kept only if
     /// something is stored.
-    pub fn wire_id(&mut self, services: &Services<'_>) -> Result<String, SessionError> {
+    pub fn wire_id(&mut self, services: &Services<'_>) -> Result<Wire, SessionError> {
         let id = self.reserve_id(services)?;
         Ok(services.secrets.wire(&id))
     }
@@ -313,7 +317,7 @@ impl Session {
     }
 
     pub(super) fn adopt(&mut self, base: Base, by: Option<Candidate>) {
-        self.view = base.record.clone();
+        self.view.clone_from(&base.record);
         self.touched.clear();
         self.previous_visit.get_or_insert(base.record.accessed);
         if let Some(candidate) = by {

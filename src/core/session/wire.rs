@@ -1,14 +1,21 @@
 //! The form in which an id travels: bare, or signed when the server has secrets.
 
+use arrayvec::{ArrayString, ArrayVec};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::id::{ID_CHARS, SessionId, decode, encode};
+use super::id::{ID_CHARS, SessionId, ascii, decode, encode};
 
 /// Bytes of the tag behind a signed id: 128 bits of an HMAC-SHA-256.
 const TAG_BYTES: usize = 16;
 /// Characters of the tag.
 const TAG_CHARS: usize = 22;
+/// Most characters of an id in the form that travels.
+const WIRE_CHARS: usize = ID_CHARS + 1 + TAG_CHARS;
+
+/// An id in the form that travels.
+pub type Wire = ArrayString<WIRE_CHARS>;
+
 /// What is signed before the id, so that a tag made here is worth nothing elsewhere.
 const PURPOSE: &[u8] = b"mod_session_store id 1";
 
@@ -52,19 +59,20 @@ impl Secrets {
     }
 
     /// The form of `id` that goes to the client.
-    pub fn wire(&self, id: &SessionId) -> String {
-        let mut text = id.text();
+    pub fn wire(&self, id: &SessionId) -> Wire {
+        let mut text = ArrayVec::new();
+        encode(id.as_bytes(), &mut text);
         if let Some(first) = self.0.first() {
             let tag = first.clone().chain_update(id.as_bytes()).finalize().into_bytes();
-            text.push('.');
+            text.push(b'.');
             encode(&tag[..TAG_BYTES], &mut text);
         }
-        text
+        ascii(&text)
     }
 
     /// Reads what a client sent. With secrets an unsigned id is refused: no downgrade.
     pub fn parse(&self, text: &[u8]) -> Parsed {
-        if text.len() > ID_CHARS + 1 + TAG_CHARS {
+        if text.len() > WIRE_CHARS {
             return Parsed::Malformed;
         }
         let (head, tail) = text.split_at(text.len().min(ID_CHARS));
@@ -112,7 +120,7 @@ mod tests {
     fn a_signed_id_is_known_again_and_an_unsigned_one_refused() {
         let (id, secrets) = (id(), Secrets::new(&["a".repeat(32)]));
         let wire = secrets.wire(&id);
-        assert_eq!(wire.len(), ID_CHARS + 1 + TAG_CHARS);
+        assert_eq!(wire.len(), WIRE_CHARS);
         assert_eq!(secrets.parse(wire.as_bytes()), Parsed::Id { id, stale: false });
         assert_eq!(secrets.parse(id.text().as_bytes()), Parsed::BadSignature);
     }
@@ -130,7 +138,7 @@ mod tests {
         let secrets = Secrets::new(&["a".repeat(32)]);
         let wire = secrets.wire(&id());
         for place in 0..wire.len() {
-            let mut text = wire.clone().into_bytes();
+            let mut text = wire.as_bytes().to_vec();
             text[place] = if text[place] == b'A' { b'B' } else { b'A' };
             assert!(!matches!(secrets.parse(&text), Parsed::Id { .. }), "character {place}");
         }

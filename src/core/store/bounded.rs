@@ -133,8 +133,15 @@ impl<P: Population> Store for Bounded<P> {
         from: &Position,
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<Purged, StoreError> {
-        let purged = self.store.purge(stale, from, go_on)?;
+        let mut purged = self.store.purge(stale, from, go_on)?;
         self.population.gone(purged.removed + purged.corrupt);
+        if !self.knows && purged == Purged::default() && self.abilities().lists {
+            // A store that removes by itself what has ended looks at nothing in a purge.
+            purged.next = self.store.scan(from, &mut |_| {
+                purged.seen += 1;
+                go_on()
+            })?;
+        }
         Ok(purged)
     }
 

@@ -35,6 +35,8 @@ pub enum Verb {
 #[derive(Default)]
 struct State {
     records: HashMap<StoreKey, Record>,
+    /// How often each was written.
+    versions: HashMap<StoreKey, u64>,
     corrupt: HashSet<StoreKey>,
     calls: Vec<(Verb, StoreKey)>,
     failing: u32,
@@ -120,6 +122,13 @@ impl State {
         Err(StoreError::Io { doing: "failing on purpose", cause: io::Error::other("told to") })
     }
 
+    fn write(&mut self, key: &StoreKey, record: Record) -> u64 {
+        self.records.insert(*key, record);
+        let version = self.versions.entry(*key).or_default();
+        *version += 1;
+        *version
+    }
+
     fn current(&mut self, key: &StoreKey, incarnation: u64) -> Result<&mut Record, StoreError> {
         if self.corrupt.contains(key) {
             return Err(StoreError::Corrupt);
@@ -144,7 +153,7 @@ impl Store for FakeStore {
             return Err(StoreError::Exists);
         }
         codec::encode(record)?;
-        state.records.insert(*key, record.clone());
+        state.write(key, record.clone());
         Ok(())
     }
 
@@ -154,15 +163,18 @@ impl Store for FakeStore {
             return Err(StoreError::Corrupt);
         }
         let record = state.records.get(key).cloned();
-        Ok(record.map(|record| Loaded { record, held: Held::default() }))
+        let version = state.versions.get(key).copied().unwrap_or_default();
+        Ok(record.map(|record| Loaded { record, held: Held::version(version) }))
     }
 
     fn update(&self, key: &StoreKey, held: Held, record: &Record) -> Result<Held, StoreError> {
         let mut state = self.call(Verb::Update, key)?;
-        let current = state.current(key, record.incarnation)?;
+        state.current(key, record.incarnation)?;
+        if held.version.is_some() && held.version != state.versions.get(key).copied() {
+            return Err(StoreError::Overtaken);
+        }
         codec::encode(record)?;
-        *current = record.clone();
-        Ok(held)
+        Ok(Held::version(state.write(key, record.clone())))
     }
 
     fn merge(
@@ -177,7 +189,7 @@ impl Store for FakeStore {
             Merge::Keep => Ok(()),
             Merge::Write(changed) if changed.incarnation != incarnation => Err(StoreError::Gone),
             Merge::Write(changed) => {
-                *current = *changed;
+                state.write(key, *changed);
                 Ok(())
             }
         }
@@ -324,6 +336,7 @@ mod tests {
     use super::*;
 
     conformance!(((), FakeStore::default()));
+    conformance!(((), FakeStore::default()); an_update_of_what_was_written_since_is_refused,);
     conformance_of_lists!(((), FakeStore::default()));
 
     #[test]

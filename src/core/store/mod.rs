@@ -32,9 +32,21 @@ use crate::core::lock::{LeaseError, MutexError};
 use crate::core::session::codec::{EncodeError, RECORD_MAX};
 use crate::core::session::record::Record;
 
-/// What a store keeps open between a load and the update that follows (a descriptor); none for most.
+/// What a store remembers between a load and the update that follows.
 #[derive(Default)]
-pub struct Held(pub Option<Box<dyn Any + Send>>);
+pub struct Held {
+    /// What it keeps open (a descriptor); none for most.
+    pub kept: Option<Box<dyn Any + Send>>,
+    /// Which version of the record it was, as the store tells them apart; none: not known.
+    pub version: Option<u64>,
+}
+
+impl Held {
+    /// Of this version.
+    pub fn version(version: u64) -> Held {
+        Held { kept: None, version: Some(version) }
+    }
+}
 
 /// A record as it was found.
 pub struct Loaded {
@@ -93,7 +105,7 @@ pub enum StoreError {
     Mutex(MutexError),
     /// Another machine holds the session; see [`Claims`].
     Lease(LeaseError),
-    /// The session that was held is not any more, or was written by somebody who did not hold it.
+    /// The session that was held is not any more, or was written by somebody else meanwhile.
     Overtaken,
     /// The operating system or the network refused; nothing that was stored is damaged.
     Io {
@@ -178,6 +190,8 @@ pub trait Store: Send + Sync {
 
     /// Replaces the record that `held` came with; the caller holds its lease and nobody writes keys
     /// without one. [`StoreError::Gone`] if it is not there any more, or not this incarnation.
+    /// [`StoreError::Overtaken`] if it is another version: a process that was stopped right before this
+    /// finds so that its lease went to another one, long ago.
     fn update(&self, key: &StoreKey, held: Held, record: &Record) -> Result<Held, StoreError>;
 
     /// Reads the record again and replaces it by what `change` makes of it, with no other writer in

@@ -118,7 +118,7 @@ pub unsafe extern "C" fn session_store_keys(
     call(r, |request| {
         let out = place_for(keys)?;
         let names = look(request, |session, _| {
-            Ok(session.iter().map(|(key, _)| copied(request, key.as_str().as_bytes())).collect())
+            Ok(session.iter().map(|(key, _)| copied(request, key.as_bytes())).collect())
         })?;
         *out = pool::array(request.anchor().pool(), names);
         Ok(())

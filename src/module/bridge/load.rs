@@ -111,7 +111,7 @@ fn fill(request: Request<'_>, entries: Entries, values: &Values) -> (Values, boo
         }
     }
     for (key, value) in shown(values) {
-        table.add_new(key.as_str(), value);
+        table.add_new(key, value);
     }
     (values.clone(), false)
 }

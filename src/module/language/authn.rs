@@ -18,7 +18,8 @@ pub fn check(request: Request<'_>) -> i32 {
     {
         Ok(Some(user)) => {
             request.set_user(user, c"Session");
-            if let Some(slot) = tree::slot(request) {
+            // An included part or a redirect's target has none before.
+            if let Some(slot) = tree::slot_or_make(request) {
                 slot.authenticated.set(true);
             }
             sys::OK as i32

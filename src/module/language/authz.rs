@@ -1,12 +1,13 @@
 //! `Require session`, `Require session-user`, `Require session-value`.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::{CStr, c_char, c_void};
 
 use super::look;
 use crate::core::session::Session;
 use crate::core::session::values::Key;
 use crate::httpd::guard::guarded;
 use crate::httpd::language::{register_require, words};
+use crate::httpd::pool::Pool;
 use crate::httpd::request::Request;
 use crate::httpd::sys;
 use crate::module::report;
@@ -100,45 +101,58 @@ unsafe fn check(
 }
 
 unsafe extern "C" fn parse_session(
-    _: *mut sys::cmd_parms,
+    command: *mut sys::cmd_parms,
     line: Line,
     _: *mut *const c_void,
 ) -> *const c_char {
     let takes = c"Require session takes no words";
-    // SAFETY: httpd's line.
-    unsafe { parse(line, takes.as_ptr(), |bytes| bytes.trim_ascii().is_empty()) }
+    // SAFETY: httpd's command and line.
+    unsafe { parse(command, line, takes, |words| words.is_empty()) }
 }
 
 unsafe extern "C" fn parse_user(
-    _: *mut sys::cmd_parms,
+    command: *mut sys::cmd_parms,
     line: Line,
     _: *mut *const c_void,
 ) -> *const c_char {
     let takes = c"Require session-user takes one user or more";
     // SAFETY: as above.
-    unsafe { parse(line, takes.as_ptr(), |bytes| !bytes.trim_ascii().is_empty()) }
+    unsafe { parse(command, line, takes, |words| !words.is_empty()) }
 }
 
 unsafe extern "C" fn parse_value(
-    _: *mut sys::cmd_parms,
+    command: *mut sys::cmd_parms,
     line: Line,
     _: *mut *const c_void,
 ) -> *const c_char {
     let takes = c"Require session-value takes a key and one value or more";
+    let right = |words: &Words| {
+        words
+            .split_first()
+            .is_some_and(|(key, values)| Key::from_bytes(key).is_some() && !values.is_empty())
+    };
     // SAFETY: as above.
-    unsafe { parse(line, takes.as_ptr(), |bytes| bytes.trim_ascii().contains(&b' ')) }
+    unsafe { parse(command, line, takes, right) }
 }
 
-/// Null if the line is right, else what it should be.
+/// Null if the words of the line are right, else what it should be.
 ///
 /// # Safety
-/// `line` is null or a C string.
+/// `command` is httpd's; `line` is null or a C string.
 unsafe fn parse(
+    command: *mut sys::cmd_parms,
     line: Line,
-    takes: *const c_char,
-    right: impl FnOnce(&[u8]) -> bool,
+    takes: &'static CStr,
+    right: impl FnOnce(&Words) -> bool,
 ) -> *const c_char {
-    // SAFETY: as the caller says.
-    let bytes = unsafe { crate::httpd::table::bytes_of(line) }.unwrap_or_default();
-    if right(bytes) { std::ptr::null() } else { takes }
+    let checked = || {
+        // SAFETY: as the caller says.
+        let pool = unsafe { (*command).temp_pool };
+        // SAFETY: a command has a pool for what it needs while the configuration is read.
+        let pool = unsafe { Pool::from_raw(pool) };
+        // SAFETY: as the caller says.
+        let words = unsafe { words(pool, line) };
+        if right(&words) { std::ptr::null() } else { takes.as_ptr() }
+    };
+    guarded(checked, || takes.as_ptr())
 }

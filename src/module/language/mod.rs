@@ -60,11 +60,17 @@ fn depends(request: Request<'_>) {
     }
 }
 
-/// The value of a key as a C string in `pool`; none if there is none, or none that a C string can hold.
+/// Whether a value can be a part of a header's (RFC 9110, section 5.5).
+fn is_of_one_line(value: &[u8]) -> bool {
+    !value.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t')
+}
+
+/// The value of a key as a C string in `pool`; none if there is none, or if it is no piece of a line: what
+/// comes of an expression may become a header for a backend, and nothing looks at it in between.
 fn value_in(request: Request<'_>, pool: Pool, key: &[u8]) -> Option<*const c_char> {
     let key = Key::from_bytes(key).filter(|key| !key.is_hidden())?;
     let found = look(request, |session| {
-        session.get(&key).filter(|value| !value.contains(&0)).map(|value| pool.bytes(value))
+        session.get(&key).filter(|value| is_of_one_line(value)).map(|value| pool.bytes(value))
     });
     depends(request);
     match found {

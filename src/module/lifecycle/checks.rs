@@ -87,7 +87,7 @@ pub unsafe fn check(pool: Pool, main: *mut sys::server_rec) -> Checked {
         }
         // SAFETY: as above.
         if unsafe { is_on(server) } {
-            *scopes.entry(base.scope(config.name.as_ref())).or_default() += 1;
+            *scopes.entry(scope_of(base, config.name.as_ref())).or_default() += 1;
         }
     }
     // SAFETY: as the caller says.
@@ -149,6 +149,10 @@ unsafe fn name_of(
     find(server).or_else(|| find(main)).map(|name| Arc::from(name.to_ascii_lowercase()))
 }
 
+fn scope_of(place: &Place, name: Option<&Arc<str>>) -> Arc<str> {
+    place.scope(name).cloned().unwrap_or_default()
+}
+
 /// Whether sessions exist somewhere on a server.
 unsafe fn is_on(server: *mut sys::server_rec) -> bool {
     // SAFETY: a live server.
@@ -191,7 +195,7 @@ pub unsafe fn scopes(main: *mut sys::server_rec) -> BTreeSet<Arc<str>> {
         let name = unsafe { server_config(server) }.name.as_ref();
         let mut see = |place: &Place| {
             if place.engine() {
-                scopes.insert(place.scope(name));
+                scopes.insert(scope_of(place, name));
             }
             // All are to be seen.
             false

@@ -1,5 +1,7 @@
 //! What a parent keeps over graceful restarts.
 
+use std::ffi::CStr;
+
 use super::{LeaseMemory, MUTEX_TYPE};
 use crate::core::cleanup;
 use crate::core::clock::SystemClock;
@@ -11,11 +13,18 @@ use crate::httpd::server as host;
 use crate::httpd::sys;
 use crate::module::process::{LeaseTable, PoolMutexes, Processes};
 use crate::module::stores::{News, Parent, Plan, Prepared};
+use crate::system::library::Origin;
 use crate::system::shared::SharedWords;
 
-/// Names the kept data and its layout in this process: another release of the module, loaded by a
-/// restart, must not take it for its own.
-const NAME: &std::ffi::CStr = c"session_store:1";
+/// Names the kept data in this process.
+const NAME: &CStr = c"session_store";
+
+/// Names the address of [`BUILD`].
+const BUILD_NAME: &CStr = c"session_store:build";
+
+/// Stands for this library, which stays loaded where it is: another one, which a restart may load from
+/// another file, must not take the kept data for its own.
+static BUILD: u8 = 1;
 
 /// Fewest entries of the lease table.
 const ENTRIES_MIN: u32 = 4096;
@@ -36,6 +45,8 @@ pub struct Kept {
     pub store: Box<dyn Prepared>,
     /// Mutexes of the store's own, if it asked for some.
     own: Option<MutexPool>,
+    /// The file of the code that runs.
+    origin: Option<Origin>,
 }
 
 impl Kept {
@@ -51,6 +62,7 @@ impl Kept {
         workers: u32,
         scratch: *mut sys::apr_pool_t,
     ) -> Result<(&'static Kept, News), String> {
+        only_build()?;
         // SAFETY: our name; only this function writes there.
         let place = unsafe { host::retained::<Kept>(NAME) };
         // SAFETY: a pointer of httpd's retained data, zeroed at first.
@@ -92,7 +104,7 @@ impl Kept {
             .map_err(|cause| format!("mapping memory for the lease table: {cause}"))?;
         let board = SharedWords::map(cleanup::WORDS)
             .map_err(|cause| format!("mapping memory for the cleanup: {cause}"))?;
-        let pool = std::sync::Arc::new(PoolMutexes(mutexes));
+        let pool = std::sync::Arc::new(PoolMutexes::new(mutexes));
         LeaseTable::create(
             layout,
             LeaseMemory(words),
@@ -100,7 +112,7 @@ impl Kept {
             SystemClock,
             pool.clone(),
         );
-        let mutexes = std::sync::Arc::into_inner(pool).ok_or("the pool is in use")?.0;
+        let mutexes = std::sync::Arc::into_inner(pool).ok_or("the pool is in use")?.into_pool();
         let mut news = vec![(
             Level::Notice,
             format!("{slots} session locks by {}, {entries} leases", mutexes.mechanism()),
@@ -115,7 +127,8 @@ impl Kept {
         }
         news.extend(more);
         let plan = plan.clone();
-        Ok((Kept { mutexes, asked: locks, words, layout, board, plan, store, own }, news))
+        let origin = Origin::of((&raw const BUILD).cast());
+        Ok((Kept { mutexes, asked: locks, words, layout, board, plan, store, own, origin }, news))
     }
 
     /// What the configuration asks for now and gets at a full restart only.
@@ -132,6 +145,9 @@ impl Kept {
         let now = self.mutexes.mechanism();
         if let Some(mechanism) = mechanism.filter(|wanted| *wanted != now) {
             differs(format!("the mechanism of session locks changes from {now} to {mechanism}"));
+        }
+        if self.origin.as_ref().is_some_and(Origin::is_replaced) {
+            differs("the file of the module was replaced, and is loaded".to_owned());
         }
         if let Some(change) = plan.change_from(&self.plan) {
             differs(change);
@@ -157,7 +173,8 @@ impl Kept {
         pool: *mut sys::apr_pool_t,
     ) -> Result<Option<PoolMutexes>, String> {
         // SAFETY: as the caller says.
-        self.own.as_ref().map(|own| unsafe { attach(own, pool) }).transpose()
+        let own = self.own.as_ref().map(|own| unsafe { attach(own, pool) }).transpose()?;
+        Ok(own.map(PoolMutexes::of_store))
     }
 }
 
@@ -166,7 +183,7 @@ unsafe fn attach(mutexes: &MutexPool, pool: *mut sys::apr_pool_t) -> Result<Pool
     let mutexes = unsafe { mutexes.attached(pool) }
         .map_err(|status| format!("attaching a child to its session locks: status {status}"))?;
     mutexes.dont_fork();
-    Ok(PoolMutexes(mutexes))
+    Ok(PoolMutexes::new(mutexes))
 }
 
 /// The mutexes that a store needs for itself, under names of their own: a file mechanism makes a file
@@ -196,4 +213,24 @@ fn problem(cause: &PoolError) -> String {
              mechanism by the Mutex directive, may help"
         ),
     }
+}
+
+/// Refuses to run beside another build of the module.
+fn only_build() -> Result<(), String> {
+    // SAFETY: our name, for an address that is compared and nothing else.
+    let place = unsafe { host::retained::<u8>(BUILD_NAME) };
+    // SAFETY: a pointer of httpd's retained data, zeroed at first.
+    let before = unsafe { place.read() };
+    let this = (&raw const BUILD).cast_mut();
+    if before.is_null() {
+        // SAFETY: as above.
+        unsafe { place.write(this) };
+    } else if before != this {
+        return Err(
+            "LoadModule names another file than the one whose code runs, and what that keeps for \
+                    sessions cannot be handed over: stop httpd and start it"
+                .to_owned(),
+        );
+    }
+    Ok(())
 }

@@ -34,7 +34,8 @@ struct Ready {
 /// A session has a part of the memory at most.
 pub fn check(settings: &Server) -> Result<Verdict, String> {
     let record_max = layout(settings.memory_size()?)?.record_max();
-    Ok(Verdict { record_max: Some(record_max), ..Verdict::default() })
+    let warnings = super::not_synced(settings, "memory").into_iter().collect();
+    Ok(Verdict { warnings, record_max: Some(record_max) })
 }
 
 fn layout(bytes: u64) -> Result<Layout, String> {

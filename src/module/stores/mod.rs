@@ -82,11 +82,30 @@ pub unsafe fn check(settings: &Server, pool: Pool) -> Result<Verdict, String> {
         StoreChoice::Memory { .. } => memory::check(settings),
         StoreChoice::Dbm(_) => dbm::check(settings),
         #[cfg(feature = "redis")]
-        StoreChoice::Redis(address) => redis::Plan::new(address).check(),
+        StoreChoice::Redis(address) => redis::Plan::new(address).check(settings),
         #[cfg(not(feature = "redis"))]
         StoreChoice::Redis(_) => Err(WITHOUT_REDIS.to_owned()),
         _ => Ok(Verdict::default()),
     }
+}
+
+/// A warning, if `SessionSync` is on: a store of this name does not know what that is.
+fn not_synced(settings: &Server, name: &str) -> Option<String> {
+    let warning = || format!("SessionSync on has no effect with SessionStore {name}");
+    settings.sync().then(warning)
+}
+
+/// Whether `SessionMaxSessions`, if it is set, can hold in the store of this name, which can be walked over
+/// or not: then nobody learns of sessions that have ended, and once the limit was reached no new one would
+/// ever be let in.
+fn can_be_counted(settings: &Server, name: &str, lists: bool) -> Result<(), String> {
+    if lists || settings.max_sessions().is_none() {
+        return Ok(());
+    }
+    Err(format!(
+        "SessionMaxSessions needs a store whose sessions can be listed, and those of SessionStore \
+         {name} cannot: take the limit away, and bound the memory of the store itself; or use another store"
+    ))
 }
 
 /// What there is, for who misspelled it or forgot to load `module`.

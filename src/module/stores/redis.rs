@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Child, News, Prepared, Verdict};
-use crate::core::config::RedisAddress;
+use crate::core::config::{RedisAddress, Server};
 use crate::core::session::id::SystemRandom;
 use crate::core::store::redis::{Instance, Material, Options, RedisStore};
 use crate::core::store::{Store, StoreError};
@@ -29,9 +29,10 @@ impl Plan {
         Plan { address }
     }
 
-    pub fn check(&self) -> Result<Verdict, String> {
+    pub fn check(&self, settings: &Server) -> Result<Verdict, String> {
         Material::check(&self.address, host::child_owner(), &host::below_root)?;
-        Ok(Verdict::default())
+        let warnings = super::not_synced(settings, "redis").into_iter().collect();
+        Ok(Verdict { warnings, ..Verdict::default() })
     }
 
     pub fn settings(&self) -> Result<Vec<(&'static str, String)>, String> {

@@ -16,7 +16,7 @@ use crate::core::store::external::socache::{
     ID_BYTES, KEPT_AT_LEAST, Limits, RECORD_BYTES, limits,
 };
 use crate::core::store::external::{
-    Backend, Expected, ExternalStore, Facts, Found, Refused, See, Stored,
+    Backend, Expected, ExternalStore, Facts, Found, Refused, See, Stored, most_of_record,
 };
 use crate::core::store::{Position, Store, StoreError, StoreKey};
 use crate::httpd::log::Level;
@@ -76,7 +76,8 @@ pub unsafe fn check(settings: &Server, pool: Pool) -> Result<Verdict, String> {
     // SAFETY: as the caller says.
     unsafe { provider.check(argument.as_deref(), pool) }
         .map_err(|problem| format!("SessionStore socache:{name}: {problem}"))?;
-    let Limits { record_max, life, forgets } = limits(&provider.name(), argument.as_deref());
+    let Limits { record_max, life, lists, forgets } = limits(&provider.name(), argument.as_deref());
+    super::can_be_counted(settings, &format!("socache:{name}"), lists)?;
     let mut warnings = vec![format!("SessionStore socache:{name}: this cache {forgets}")];
     if !provider.is_serial() {
         warnings.push(format!(
@@ -89,10 +90,8 @@ pub unsafe fn check(settings: &Server, pool: Pool) -> Result<Verdict, String> {
         warnings
             .push(format!("SessionStore socache:{name}: nothing is kept longer than {days} days"));
     }
-    if settings.sync() {
-        warnings.push(format!("SessionSync on has no effect with SessionStore socache:{name}"));
-    }
-    Ok(Verdict { warnings, record_max: Some(record_max) })
+    warnings.extend(super::not_synced(settings, &format!("socache:{name}")));
+    Ok(Verdict { warnings, record_max: Some(most_of_record(record_max)) })
 }
 
 impl Plan {
@@ -123,7 +122,7 @@ impl Plan {
         let text = format!(
             "sessions are kept in the object cache {}, records of up to {} bytes",
             provider.name(),
-            limits.record_max
+            most_of_record(limits.record_max)
         );
         Ok((Box::new(Ready { cache, lists, limits }), vec![(Level::Notice, text)]))
     }

@@ -11,7 +11,8 @@ use crate::mpm_tests;
 use crate::steps::{ask, count, run, visitor};
 use crate::support::{Mpm, Server, inspect, parallel, wait_value};
 
-const SOON: Duration = Duration::from_secs(2);
+/// Longer than anybody waits for a mutex.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn kill(pid: u32) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a pid");
@@ -141,27 +142,54 @@ fn lmdb_loses_nothing_that_was_answered_when_children_are_killed_under_load() {
     }
 }
 
-/// While it is stopped it may have the mutex or not: nobody waits for it without an end, and afterwards
-/// everything goes on.
+/// Whether the kernel has stopped a process.
+fn is_stopped(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("looking at a child");
+    stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
+}
+
+/// It is stopped again and again while it writes, until it has the mutex: others wait for that, but not
+/// without an end, and afterwards everything goes on.
 #[test]
 fn a_stopped_child_stops_nobody_for_ever() {
-    let server = start(on("lmdb").ready_for(8).start_servers(2), "lmdb");
-    let mut clients: Vec<_> = (0..4).map(|_| visitor(&server)).collect();
-    let pid = server.accepting()[0];
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a pid");
-    kill_process(pid, Signal::STOP).expect("stopping a child");
+    let server = start(on("lmdb").ready_for(32).start_servers(2), "lmdb");
+    server.expect_log("mutex");
+    let writers: Vec<_> = (0..6).map(|_| visitor(&server)).collect();
+    let client = visitor(&server);
+    let incr = || client.clone().timeout(PATIENCE).try_send(&ask("incr:n"));
+    let (stop, written) = (AtomicBool::new(false), AtomicU32::new(0));
+    let mut answers = Vec::new();
     let begun = Instant::now();
-    let answered = clients
-        .iter()
-        .map(|client| client.clone().timeout(SOON))
-        .filter_map(|mut client| client.try_send(&ask("incr:n")).ok())
-        .count();
-    kill_process(pid, Signal::CONT).expect("letting it go on");
-    assert!(begun.elapsed() < Duration::from_secs(30));
-    assert!(answered <= clients.len());
-    for client in &mut clients {
-        assert!(count(client) >= 1);
-    }
+    thread::scope(|scope| {
+        for writer in &writers {
+            scope.spawn(|| {
+                let mut writer = writer.clone().timeout(2 * PATIENCE);
+                while !stop.load(Ordering::Relaxed) {
+                    // What it says is judged below, by a client that knows whether a child is stopped.
+                    let _ = writer.try_send(&ask("incr:n"));
+                    written.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        while answers.last().is_none_or(|status| *status == Some(200)) && begun.elapsed() < PATIENCE
+        {
+            let total = || written.load(Ordering::Relaxed);
+            let before = total();
+            wait_value("requests before the stop", PATIENCE, total, |now| *now >= before + 10);
+            let pid = server.accepting()[0];
+            let handle = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a pid");
+            kill_process(handle, Signal::STOP).expect("stopping a child");
+            wait_value("the child to be stopped", PATIENCE, || is_stopped(pid), |stopped| *stopped);
+            answers.push(incr().ok().map(|answer| answer.status));
+            kill_process(handle, Signal::CONT).expect("letting it go on");
+        }
+        // Nothing is judged before: threads would be waited for that do not end.
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(answers.pop(), Some(Some(503)), "the end of the wait for the mutex");
+    assert!(answers.iter().all(|status| *status == Some(200)), "{answers:?}");
+    assert_eq!(count(&mut client.clone()) as usize, 1 + answers.len());
+    assert_eq!(run(&mut client.clone(), "incr:n"), [format!("incr=SUCCESS {}", 2 + answers.len())]);
 }
 
 #[test]

@@ -47,9 +47,14 @@ impl Wire {
     /// Reads exactly `count` bytes as they come, head included.
     #[track_caller]
     pub fn read(&mut self, count: usize) -> Vec<u8> {
+        self.try_read(count).expect("reading from the server")
+    }
+
+    /// Reads exactly `count` bytes as they come.
+    pub fn try_read(&mut self, count: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; count];
-        self.stream.read_exact(&mut bytes).expect("reading from the server");
-        bytes
+        self.stream.read_exact(&mut bytes)?;
+        Ok(bytes)
     }
 
     /// Whether a byte, or the end, comes within `patience`. Nothing is taken.

@@ -7,11 +7,12 @@ const RETRY_AFTER: usize = 53;
 const STATUSES: [(usize, u16); 7] =
     [(8, 200), (9, 204), (10, 206), (11, 304), (12, 400), (13, 404), (14, 500)];
 
-/// The fields of a GET.
-pub fn request(path: &str, cookie: &str) -> Vec<u8> {
-    // Fields of the static table: GET, http.
-    let mut fields = vec![0x82, 0x86];
-    for (name, value) in [(":path", path), (":authority", "localhost"), ("cookie", cookie)] {
+/// The fields of a request of `method`, which is GET or POST, with `others` last.
+pub fn request(method: &str, path: &str, others: &[(&str, &str)]) -> Vec<u8> {
+    // Fields of the static table: the method, http.
+    let mut fields = vec![if method == "GET" { 0x82 } else { 0x83 }, 0x86];
+    let first = [(":path", path), (":authority", "localhost")];
+    for (name, value) in first.iter().chain(others) {
         fields.push(0);
         string(&mut fields, name);
         string(&mut fields, value);

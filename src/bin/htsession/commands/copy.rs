@@ -23,6 +23,8 @@ struct Counts {
     ended: u64,
     /// That the other store has no room for.
     too_large: u64,
+    /// That it has no room for beside the others.
+    no_room: u64,
     /// That cannot be read.
     unreadable: u64,
 }
@@ -47,10 +49,11 @@ pub fn run(
     place_of_to.dbm_types =
         place.dbm_types.iter().skip(1).chain(&place.dbm_types).cloned().collect();
     let to = Located::one_of_two(to, &place_of_to, from.owner)?;
-    if from.settings == to.settings {
+    let (source, target) = (stores::kind(&from)?, stores::kind(&to)?);
+    // Not by their settings: httpd tells all of them, and a path has many names.
+    if source.place() == target.place() {
         return Err(Failure::usage("copy takes two stores, and this is one"));
     }
-    let (source, target) = (stores::kind(&from)?, stores::kind(&to)?);
     let owner = only(&[source.owner()?, target.owner()?])?.or(from.owner);
     let target = make(&*target, owner)?.1;
     if let Some(user) = source.in_use() {
@@ -70,6 +73,8 @@ fn copy(to: &dyn Store, entry: Entry, replace: bool, counts: &mut Counts) -> Res
             Ok(()) => &mut counts.copied,
             Err(StoreError::Exists) => &mut counts.there,
             Err(StoreError::TooLarge(_)) => &mut counts.too_large,
+            // It may be full for this one alone: SDBM has to keep some together in one page.
+            Err(StoreError::Full(_)) => &mut counts.no_room,
             Err(cause) => return Err(cause.into()),
         },
         (_, Ok(_)) => &mut counts.ended,
@@ -94,9 +99,15 @@ fn report(out: &mut Output, counts: &Counts) -> Result<(), Failure> {
         out.value(counts)?;
     } else {
         out.line(&format!(
-            "{} copied, {} there already, {} ended, {} too large, {} unreadable",
-            counts.copied, counts.there, counts.ended, counts.too_large, counts.unreadable
+            "{} copied, {} there already, {} ended, {} too large, {} without room, {} unreadable",
+            counts.copied,
+            counts.there,
+            counts.ended,
+            counts.too_large,
+            counts.no_room,
+            counts.unreadable
         ))?;
     }
-    if counts.too_large + counts.unreadable == 0 { Ok(()) } else { Err(Failure::problem()) }
+    let left_behind = counts.too_large + counts.no_room + counts.unreadable;
+    if left_behind == 0 { Ok(()) } else { Err(Failure::problem()) }
 }

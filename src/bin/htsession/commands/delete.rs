@@ -7,16 +7,29 @@ use serde::Serialize;
 use super::show::scopes;
 use crate::arguments::{Filter, Which};
 use crate::failure::{Code, Failure};
-use crate::find::{find, meant, words};
+use crate::find::{find, meant, way, words};
 use crate::located::Located;
-use crate::output::Output;
+use crate::output::{Output, plain};
+use crate::progress::Progress;
 use crate::sessions::walk;
 use crate::stores::Opened;
 
-#[derive(Serialize)]
+/// After how many failures of the system's in a row it is the store that does not work, and not a record.
+const FAILURES: u32 = 16;
+
+#[derive(Default, Serialize)]
 struct Deleted {
     deleted: u64,
     not_found: u64,
+    /// What is there still.
+    failed: Vec<Failed>,
+}
+
+/// A record that could not be deleted.
+#[derive(Serialize)]
+struct Failed {
+    hash: String,
+    why: String,
 }
 
 pub fn run(
@@ -26,7 +39,7 @@ pub fn run(
     which: &Which,
 ) -> Result<(), Failure> {
     let store = &*opened.store;
-    let mut counts = Deleted { deleted: 0, not_found: 0 };
+    let mut counts = Deleted::default();
     let keys = match which {
         Which::Named(names, scope) => {
             let scopes = scopes(located, scope.as_deref());
@@ -36,7 +49,7 @@ pub fn run(
             let mut keys = Vec::new();
             for meant in meant? {
                 match find(store, &meant) {
-                    Ok(key) => keys.push(key),
+                    Ok(key) => keys.extend(way(store, key)?),
                     Err(failure) if failure.code == Code::NotFound => counts.not_found += 1,
                     Err(failure) => return Err(failure),
                 }
@@ -45,19 +58,52 @@ pub fn run(
         }
         Which::Fitting(filter) => fitting(store, filter)?,
     };
-    for key in keys {
-        counts.deleted += u64::from(store.delete(&key, None)?);
-    }
+    let stopped = delete(store, &keys, &mut counts);
     if out.json {
         out.value(&counts)?;
     } else {
-        out.line(&format!("{} deleted", counts.deleted))?;
+        for Failed { hash, why } in &counts.failed {
+            out.line(&format!("{hash}: {why}"))?;
+        }
+        let failed = match counts.failed.len() {
+            0 => String::new(),
+            failed => format!(", {failed} could not be deleted"),
+        };
+        out.line(&format!("{} deleted{failed}", counts.deleted))?;
+    }
+    stopped?;
+    if !counts.failed.is_empty() {
+        return Err(Failure::problem());
     }
     match (counts.not_found, counts.deleted, which) {
         (0, 0, Which::Fitting(_)) => Err(Failure::not_found("there is no such session")),
         (0, ..) => Ok(()),
         (missing, ..) => Err(Failure::not_found(format!("{missing} sessions are not there"))),
     }
+}
+
+/// One that cannot be deleted keeps no other: whoever planted it would stay logged in by it.
+fn delete(store: &dyn Store, keys: &[StoreKey], counts: &mut Deleted) -> Result<(), Failure> {
+    let mut progress = Progress::new();
+    let mut in_a_row = 0;
+    for key in keys {
+        progress.step();
+        let cause = match store.delete(key, None) {
+            Ok(deleted) => {
+                counts.deleted += u64::from(deleted);
+                in_a_row = 0;
+                continue;
+            }
+            Err(StoreError::Unsupported) => return Err(StoreError::Unsupported.into()),
+            Err(cause) => cause,
+        };
+        counts.failed.push(Failed { hash: key.hex(), why: plain(&cause.to_string()) });
+        in_a_row += u32::from(!matches!(cause, StoreError::Corrupt | StoreError::Newer(_)));
+        if in_a_row == FAILURES {
+            return Err(cause.into());
+        }
+    }
+    Ok(())
 }
 
 /// Walking is slower than asking the index of users, but no store lacks it, and it finds the records

@@ -4,7 +4,7 @@ use crate::arguments::Filter;
 use crate::failure::Failure;
 use crate::located::Located;
 use crate::output::Output;
-use crate::sessions::{Row, State, heading, now, walk};
+use crate::sessions::{Row, State, heading, now, walk_printing};
 use crate::stores::Opened;
 
 pub fn run(
@@ -19,7 +19,7 @@ pub fn run(
         out.line(&heading())?;
     }
     let scopes = known(located, filter);
-    walk(&*opened.store, |entry| {
+    walk_printing(&*opened.store, |entry| {
         let wanted = match &entry.record {
             Ok(record) => filter.lets(record),
             Err(_) => filter.is_open(),

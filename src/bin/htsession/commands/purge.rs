@@ -17,6 +17,8 @@ struct Counts {
     removed: u64,
     set_aside: u64,
     left: u64,
+    /// Of those that are left: that could not be looked at, or not be removed.
+    failed: u64,
 }
 
 pub fn run(
@@ -30,16 +32,22 @@ pub fn run(
     let mut counts = Counts::default();
     for stale in [Some(ended), unvisited].into_iter().flatten() {
         // What the second walk leaves is what there is.
-        counts.left = 0;
+        (counts.left, counts.failed) = (0, 0);
         purge(&*opened.store, stale, &mut counts)?;
     }
     if out.json {
-        return out.value(&counts);
+        out.value(&counts)?;
+    } else {
+        let failed = match counts.failed {
+            0 => String::new(),
+            failed => format!(", {failed} could not be read or removed"),
+        };
+        out.line(&format!(
+            "{} removed, {} damaged ones set aside, {} left{failed}",
+            counts.removed, counts.set_aside, counts.left
+        ))?;
     }
-    out.line(&format!(
-        "{} removed, {} damaged ones set aside, {} left",
-        counts.removed, counts.set_aside, counts.left
-    ))
+    if counts.failed == 0 { Ok(()) } else { Err(Failure::problem()) }
 }
 
 fn before(time: Duration) -> Time {
@@ -57,6 +65,7 @@ fn purge(store: &dyn Store, stale: Stale, counts: &mut Counts) -> Result<(), Fai
         counts.left += purged.seen.saturating_sub(purged.removed + purged.corrupt);
         counts.removed += purged.removed;
         counts.set_aside += purged.corrupt;
+        counts.failed += purged.failed;
         match purged.next {
             Some(next) if next != from => from = next,
             _ => return Ok(()),

@@ -1,5 +1,6 @@
 //! `show`: one session with its keys; values only if they are asked for.
 
+use mod_session_store::core::session::values::is_hidden;
 use mod_session_store::core::store::StoreError;
 use serde::Serialize;
 
@@ -52,8 +53,8 @@ pub fn run(
     let row = Row::new(&key, &found, None, &scopes, now());
     let damaged = row.state == State::Damaged;
     let values = found.iter().flat_map(|record| record.values.iter());
-    let values = values.filter(|(key, _)| !key.is_hidden());
-    let values = values.map(|(key, value)| Value::of(key.as_str(), value, with_values)).collect();
+    let values = values.filter(|(key, _)| !is_hidden(key));
+    let values = values.map(|(key, value)| Value::of(key, value, with_values)).collect();
     let shown = Shown { row, values };
     if out.json {
         out.value(&shown)?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use mod_session_store::core::store::dir::{DataDir, DirError, DirLock, Owner};
 use mod_session_store::core::store::file::{FileStore, Options};
 
-use super::{Access, Alone, Kind, Opened, made, taken, whose};
+use super::{Access, Alone, Kind, Made, Opened, made, real, taken, whose};
 use crate::failure::Failure;
 use crate::located::Located;
 
@@ -46,7 +46,11 @@ impl Kind for Files {
         Ok(found.map(|found| self.told.unwrap_or(found)))
     }
 
-    fn make(&self, owner: Option<Owner>) -> Result<String, Failure> {
+    fn place(&self) -> String {
+        format!("file:{}", real(&self.path).display())
+    }
+
+    fn make(&self, owner: Option<Owner>) -> Result<Made, Failure> {
         let there = DataDir::owner_of(&self.path).map_err(refused)?.is_some();
         DataDir::prepare(&self.path, whose(owner)?).map_err(refused)?;
         Ok(made(&self.path, there))

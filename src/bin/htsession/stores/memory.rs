@@ -14,7 +14,7 @@ use mod_session_store::core::store::memory::{
 };
 use mod_session_store::system::mapping::{FileError, Mapping, SharedFile, View};
 
-use super::{Access, Alone, Kind, Opened, made, taken, whose};
+use super::{Access, Alone, Kind, Made, Opened, made, real, taken, whose};
 use crate::failure::Failure;
 use crate::located::Located;
 
@@ -58,7 +58,11 @@ impl Kind for Memory {
         }
     }
 
-    fn make(&self, owner: Option<Owner>) -> Result<String, Failure> {
+    fn place(&self) -> String {
+        format!("memory:{}", real(&self.path).display())
+    }
+
+    fn make(&self, owner: Option<Owner>) -> Result<Made, Failure> {
         let there = self.path.exists();
         // Not mapped: who maps it has it until the process ends.
         self.file(whose(owner)?).map_err(refused)?;

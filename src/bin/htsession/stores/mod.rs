@@ -7,12 +7,13 @@ mod memory;
 mod redis;
 
 use std::any::Any;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mod_session_store::core::config::StoreChoice;
 use mod_session_store::core::lock::{MutexError, SlotMutexes};
 use mod_session_store::core::store::Store;
 use mod_session_store::core::store::dir::Owner;
+use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::located::Located;
@@ -45,9 +46,12 @@ pub trait Kind {
     /// Whose the data is; none if there is none yet, or if it belongs to nobody on this machine.
     fn owner(&self) -> Result<Option<Owner>, Failure>;
 
+    /// Where the data is: the same for all names of one store.
+    fn place(&self) -> String;
+
     /// Makes the directory or the file that is missing, for `owner`: what only root can do. Says in a
     /// sentence what there is now.
-    fn make(&self, owner: Option<Owner>) -> Result<String, Failure>;
+    fn make(&self, owner: Option<Owner>) -> Result<Made, Failure>;
 
     /// Opens it, as the user that this process is by now.
     fn open(&self, access: Access) -> Result<Opened, Failure>;
@@ -75,6 +79,17 @@ pub fn kind(located: &Located) -> Result<Box<dyn Kind>, Failure> {
     }
 }
 
+/// A path without the links in it, as far as there is something under it.
+fn real(path: &Path) -> PathBuf {
+    if let Ok(real) = path.canonicalize() {
+        return real;
+    }
+    match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) => real(parent).join(name),
+        _ => path.to_owned(),
+    }
+}
+
 /// Whose a new store is to be: nobody's server runs as root.
 fn whose(owner: Option<Owner>) -> Result<Owner, Failure> {
     match owner {
@@ -86,10 +101,19 @@ fn whose(owner: Option<Owner>) -> Result<Owner, Failure> {
     }
 }
 
+/// What [`Kind::make`] did.
+#[derive(Serialize)]
+pub struct Made {
+    /// Whether it was not there before.
+    made: bool,
+    /// What there is now, in a sentence.
+    pub text: String,
+}
+
 /// What [`Kind::make`] says of a path.
-fn made(path: &Path, there: bool) -> String {
+fn made(path: &Path, there: bool) -> Made {
     let what = if there { "was there already and is sound" } else { "is made" };
-    format!("{} {what}", path.display())
+    Made { made: !there, text: format!("{} {what}", path.display()) }
 }
 
 /// Says that a server has the store.

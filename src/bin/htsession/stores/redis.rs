@@ -4,12 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mod_session_store::core::config::RedisAddress;
+use mod_session_store::core::config::{RedisAddress, Servers};
 use mod_session_store::core::session::id::SystemRandom;
 use mod_session_store::core::store::dir::Owner;
 use mod_session_store::core::store::redis::{Instance, Material, Options, RedisStore};
 
-use super::{Access, Kind, Opened};
+use super::{Access, Kind, Made, Opened};
 use crate::failure::Failure;
 use crate::located::Located;
 
@@ -54,8 +54,19 @@ impl Kind for Redis {
         Ok(self.told)
     }
 
-    fn make(&self, _: Option<Owner>) -> Result<String, Failure> {
-        Ok("Redis answers, and needs nothing made".to_owned())
+    fn place(&self) -> String {
+        // Who asks, how, and for how long makes no other store of it.
+        let RedisAddress { servers, database, prefix, .. } = &*self.address;
+        let mut servers = servers.clone();
+        if let Servers::Sentinels(hosts, _) | Servers::Cluster(hosts) = &mut servers {
+            hosts.sort();
+        }
+        format!("redis:{servers:?} {database} {prefix}")
+    }
+
+    fn make(&self, _: Option<Owner>) -> Result<Made, Failure> {
+        let text = "Redis answers, and needs nothing made".to_owned();
+        Ok(Made { made: false, text })
     }
 
     fn open(&self, _: Access) -> Result<Opened, Failure> {

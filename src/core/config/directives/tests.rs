@@ -149,7 +149,7 @@ impl Settings {
             place.id_sources().clone(),
             place.id_path().to_owned(),
             place.id_domain().map(str::to_owned),
-            place.scope(Some(&"Host".into())).to_string(),
+            place.scope(Some(&"host".into())).map(|scope| scope.to_string()),
         );
         let cookie = (
             place.id_same_site(),
@@ -243,7 +243,7 @@ fn the_default_of_the_table_is_what_holds_without_the_directive() {
     let nothing = Settings::default();
     assert_eq!(nothing.server.directory(), Ok(None));
     assert!(nothing.server.secrets().is_empty());
-    assert_eq!(&*nothing.place.scope(None), "");
+    assert_eq!(nothing.place.scope(None), None);
 }
 
 #[test]

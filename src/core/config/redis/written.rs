@@ -104,7 +104,7 @@ mod tests {
         let with = RedisAddress::parse("redis://:secret@host").unwrap();
         assert_eq!(with.written(|path| Ok(path.to_owned())), Ok(None));
         let relative = RedisAddress::parse("redis://host?password_file=conf/p").unwrap();
-        let written = relative.written(|path| Ok(format!("/root/{path}"))).unwrap().unwrap();
-        assert!(written.contains("password_file=/root/conf/p"), "{written}");
+        let written = relative.written(|path| Ok(format!("/server/{path}"))).unwrap().unwrap();
+        assert!(written.contains("password_file=/server/conf/p"), "{written}");
     }
 }

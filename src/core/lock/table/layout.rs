@@ -5,7 +5,8 @@ use crate::core::lock::host::{Owner, Words};
 use crate::core::store::StoreKey;
 
 /// What the first word says: a tag and, in the low half, the version of the layout. Any change of
-/// the picture raises it, so that a table kept by an older library is recognised.
+/// the picture raises it, so that a table kept by an older library is recognised; but for words that
+/// were free, and so zero, and from now on count something: older libraries leave them alone.
 pub(super) const VERSION: u64 = 0x7353_4c54_0000_0001;
 
 const HEADER_WORDS: usize = 64;
@@ -42,6 +43,9 @@ pub(super) enum Count {
     Rebuilt = 13,
     Merged = 14,
     Disowned = 15,
+    OldIds = 16,
+    Dropped = 17,
+    Lost = 18,
     /// First of [`BUCKETS`] words.
     Waited = 24,
 }
@@ -58,6 +62,7 @@ pub(super) enum Part {
     Taken = 3,
     Waiting = 4,
     Logged = 5,
+    LoggedOf = 6,
 }
 
 /// Words of an entry.
@@ -84,6 +89,12 @@ impl Key {
             u64::from_le_bytes([a, b, c, d, e, f, g, h]),
             u64::from_le_bytes([i, j, k, l, m, n, o, p]),
         ])
+    }
+
+    /// What stands in the same slot for those who have the lease of this key and wait for another machine:
+    /// the key of no session, so that nobody hands them anything.
+    pub fn afar(self) -> Key {
+        Key([self.0[0], !self.0[1]])
     }
 
     pub fn bytes(self) -> [u8; 16] {

@@ -6,9 +6,11 @@
 //!                    3 free list        4 its busy mark  5 last sweep (µs)
 //!                    8 timeouts         9 refusals: too many waiters   10 refusals: table full
 //!                   11 leases of the dead   12 overdue leases   13 lists rebuilt
-//!                   14 merged commits       15 ended without their mutex
+//!                   14 merged commits       15 ended without their mutex   16 ids refused as old
+//!                   17 changes dropped       18 changes lost
 //!                   24 … 55 waits by length: bucket n counts those of 2^(n-1) to 2^n µs
 //!       64  slot 0   0 busy mark  1 list  2 tokens given  3 leases given  4 waiters  5 last logged refusal (µs)
+//!                    6 of which session: first word of its key
 //!       72  slot 1   …
 //!           …
 //! 64 + 8s   entry 0  0 state (8 bits), slot (24), next in its list (32)      s: number of slots
@@ -25,14 +27,16 @@
 //! - A slot's words, and the entries in its list, change under its mutex; the free list under a
 //!   mutex of its own. Nobody holds two. In between, an entry is *detached* and its owner carries
 //!   it.
-//! - Counters are added to without a mutex. A waiter looks at its own entry without one, and a
-//!   waiter or holder that cannot get the mutex gives its entry to nobody, whose entries are those
-//!   of a dead owner.
+//! - Counters are added to without a mutex. A waiter looks at its own entry without one, and so does
+//!   a holder before it writes, if its lease is far from its end. A waiter or holder that cannot get
+//!   the mutex gives its entry to nobody, whose entries are those of a dead owner.
 //! - A change of several words is made under the busy mark. Who finds it set rebuilds that list
 //!   from the entries: after every single store they say enough to keep what live processes hold.
 //! - Tokens of a slot rise, so the waiter with the lowest came first.
 //! - A lease goes from hand to hand: who ends one makes the oldest waiter its holder and wakes it.
 //!   Death wakes nobody, so a waiter looks every 250 ms whether those before it live.
+//! - Who has a lease and waits for another machine has one more entry, a waiter's, under a key that no
+//!   session has: it is counted with the others, and recovered like theirs.
 
 mod free;
 mod layout;
@@ -48,7 +52,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use self::layout::{Cells, Count, Field, Head, NO_END, Part, VERSION};
+use self::layout::{Cells, Count, Field, Head, Key, NO_END, Part, State, VERSION};
 pub use self::layout::{Layout, MAX_OVERFLOW, MAX_SLOTS};
 use self::slot::{Slot, end_of};
 pub use self::stats::{Holder, Statistics};
@@ -56,15 +60,18 @@ use self::wait::{Place, Step, Want};
 use crate::core::clock::{Clock, Monotonic};
 use crate::core::lock::host::{NOBODY, Owners, Parking, Words};
 use crate::core::lock::{
-    Lease, LeaseError, Leases, MutexError, SlotGuard, SlotMutexes, Wait, slot_of,
+    Event, Lease, LeaseError, Leases, MutexError, Queued, SlotGuard, SlotMutexes, Wait, slot_of,
 };
 use crate::core::store::StoreKey;
 
 /// For how long a confirmed lease is safe from being taken over: more than a commit takes.
 pub const CONFIRMED: Duration = Duration::from_secs(10);
 
-/// How often refusals of one slot are logged.
+/// How often something is logged of one session.
 pub const LOG_EVERY: Duration = Duration::from_secs(60);
+
+/// And of sessions of one slot, in turns.
+const LOG_OTHERS: Duration = Duration::from_secs(1);
 
 /// Shared memory holds another table than the one asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,6 +194,21 @@ where
         Ok(result)
     }
 
+    /// Whether the lease is its taker's and will not be overdue during a commit, seen without the mutex.
+    fn is_safe(&self, lease: &Lease) -> bool {
+        // The end first: who takes an entry writes its token before anything else, so that an end of
+        // theirs is followed by a token of theirs.
+        let until = self.cells.until(lease.entry);
+        let meta = self.cells.meta(lease.entry);
+        let held = meta.state == State::Held && meta.slot == lease.slot;
+        // A mark that a killed process left: the list has to be made anew before anything in it counts.
+        let whole = self.cells.part(lease.slot, Part::Busy) == 0;
+        whole
+            && held
+            && self.cells.token(lease.entry) == lease.token
+            && (until == NO_END || until >= self.clock.monotonic().after(CONFIRMED))
+    }
+
     fn wait_for(&self, want: &Want, mut place: Place) -> Result<Lease, LeaseError> {
         self.waiting_here.fetch_add(1, Ordering::Relaxed);
         let outcome = loop {
@@ -221,7 +243,32 @@ where
         }
     }
 
+    fn queue(&self, key: &StoreKey, wait: &Wait) -> Result<Queued, LeaseError> {
+        let want = self.want_afar(key, wait);
+        let lease = match self.begin(&want)? {
+            Step::Held(lease) => lease,
+            Step::Waiting(place) => place.lease(&want),
+        };
+        self.waiting_here.fetch_add(1, Ordering::Relaxed);
+        Ok(Queued(lease))
+    }
+
+    fn unqueue(&self, Queued(place): Queued) {
+        self.waiting_here.fetch_sub(1, Ordering::Relaxed);
+        let left = self.within(place.slot, |slot| {
+            if slot.standing(place.entry, place.token).is_some() {
+                slot.remove(place.entry);
+            }
+        });
+        if left.is_err() {
+            self.disown(place.entry, place.token);
+        }
+    }
+
     fn confirm(&self, lease: &Lease) -> Result<bool, MutexError> {
+        if self.is_safe(lease) {
+            return Ok(true);
+        }
         self.within(lease.slot, |slot| {
             let held = slot.holds(lease);
             if held && self.cells.until(lease.entry) != NO_END {
@@ -232,19 +279,38 @@ where
         })
     }
 
-    fn may_log_refusal(&self, key: &StoreKey) -> bool {
-        // Without the mutex: should two processes pass here at once, there are two lines.
+    fn may_log(&self, key: &StoreKey) -> bool {
         let slot = slot_of(key, self.cells.layout.slots());
-        let (now, last) = (self.clock.monotonic(), self.cells.part(slot, Part::Logged));
-        let due = last == 0 || now.since(Monotonic(last)) >= LOG_EVERY;
-        if due {
-            self.cells.set_part(slot, Part::Logged, now.0.max(1));
+        let [tag, _] = Key::of(key).0;
+        let is_due = |now: Monotonic| {
+            let last = self.cells.part(slot, Part::Logged);
+            let same = tag == self.cells.part(slot, Part::LoggedOf);
+            last == 0 || now.since(Monotonic(last)) >= if same { LOG_EVERY } else { LOG_OTHERS }
+        };
+        let now = self.clock.monotonic();
+        // Most of many that are refused at once see without the mutex that it was said.
+        if !is_due(now) {
+            return false;
         }
-        due
+        let first = self.within(slot, |_| {
+            let due = is_due(now);
+            if due {
+                self.cells.set_part(slot, Part::LoggedOf, tag);
+                self.cells.set_part(slot, Part::Logged, now.0.max(1));
+            }
+            due
+        });
+        // That a mutex cannot be had is worth a line as well.
+        first.unwrap_or(true)
     }
 
-    fn count_merged(&self) {
-        self.cells.count(Count::Merged);
+    fn count(&self, what: Event) {
+        self.cells.count(match what {
+            Event::Merged => Count::Merged,
+            Event::Dropped => Count::Dropped,
+            Event::Lost => Count::Lost,
+            Event::OldId => Count::OldIds,
+        });
     }
 
     fn release(&self, lease: Lease) {

@@ -109,7 +109,7 @@ impl<'a, M: Words, C: Clock> Slot<'a, M, C> {
         until != NO_END && self.now() >= until
     }
 
-    fn survey(&mut self, key: Key) -> Survey {
+    pub fn survey(&mut self, key: Key) -> Survey {
         if let Some(survey) = self.try_survey(key) {
             return survey;
         }

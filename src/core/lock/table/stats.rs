@@ -31,8 +31,15 @@ pub struct Statistics {
     pub from_overdue: u64,
     /// Lists rebuilt after a process was killed while it changed them.
     pub rebuilt: u64,
-    /// Commits that found their lease gone and merged, as `Leases::count_merged` was told.
+    /// Commits that found what others had changed and merged with it, as `Leases::count` was told.
     pub merged: u64,
+    /// Requests whose changes were dropped because the session was ended meanwhile, likewise.
+    pub dropped: u64,
+    /// Requests whose changes could not be stored when their answers were on their way, likewise.
+    pub lost: u64,
+    /// Ids that were refused because they had been replaced, as `Leases::count` was told. Once the
+    /// cleanup has removed the last trace of such an id it is as unknown as any other.
+    pub old_ids: u64,
     /// Leases and waits that were given up without their slot's mutex, because it could not be had.
     pub disowned: u64,
 }
@@ -72,6 +79,9 @@ where
             from_overdue: cells.counted(Count::FromOverdue),
             rebuilt: cells.counted(Count::Rebuilt),
             merged: cells.counted(Count::Merged),
+            dropped: cells.counted(Count::Dropped),
+            lost: cells.counted(Count::Lost),
+            old_ids: cells.counted(Count::OldIds),
             disowned: cells.counted(Count::Disowned),
         }
     }

@@ -17,6 +17,8 @@ pub(super) const SLICE: Duration = Duration::from_millis(250);
 pub(super) struct Want {
     key: Key,
     slot: u32,
+    /// Another machine has what is wanted: only a place among those that wait is taken.
+    afar: bool,
     wait: Wait,
     arrived: Monotonic,
     deadline: Monotonic,
@@ -32,7 +34,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    fn lease(&self, want: &Want) -> Lease {
+    pub(super) fn lease(&self, want: &Want) -> Lease {
         Lease { entry: self.entry, token: self.token, slot: want.slot }
     }
 }
@@ -57,8 +59,8 @@ enum Arrival {
 
 impl<M: Words, C: Clock> Slot<'_, M, C> {
     fn arrive(&mut self, want: &Want, crowded: bool, spare: &mut Option<u32>) -> Arrival {
-        let survey = self.settle(want.key);
-        if survey.holder.is_some() {
+        let survey = if want.afar { self.survey(want.key) } else { self.settle(want.key) };
+        if want.afar || survey.holder.is_some() {
             if self.now() >= want.deadline {
                 return Arrival::Contested(self.owners_of(want.key, u64::MAX));
             }
@@ -70,12 +72,12 @@ impl<M: Words, C: Clock> Slot<'_, M, C> {
             }
         }
         let Some(entry) = self.place(spare) else { return Arrival::NeedsEntry };
-        let Some(holder) = survey.holder else {
+        if survey.holder.is_none() && !want.afar {
             let token = self.put(entry, State::Held, want.key, want.wait.hold);
             return Arrival::Step(Step::Held(Lease { entry, token, slot: want.slot }));
-        };
+        }
         let token = self.put(entry, State::Waiting, want.key, want.wait.hold);
-        Arrival::Step(Step::Waiting(self.place_of(entry, token, Some(holder), want)))
+        Arrival::Step(Step::Waiting(self.place_of(entry, token, survey.holder, want)))
     }
 
     fn place_of(&self, entry: u32, token: u64, holder: Option<u32>, want: &Want) -> Place {
@@ -155,7 +157,12 @@ where
         let arrived = self.clock.monotonic();
         let slot = slot_of(key, self.cells.layout.slots());
         let deadline = arrived.after(wait.timeout);
-        Want { key: Key::of(key), slot, wait: *wait, arrived, deadline }
+        Want { key: Key::of(key), slot, afar: false, wait: *wait, arrived, deadline }
+    }
+
+    /// The same for who has the lease and waits for another machine.
+    pub(super) fn want_afar(&self, key: &StoreKey, wait: &Wait) -> Want {
+        Want { key: Key::of(key).afar(), afar: true, ..self.want(key, wait) }
     }
 
     /// Takes the lease if it is free, else queues up for it.

@@ -19,7 +19,7 @@ use std::time::Duration;
 pub use self::save::{Save, Unfit};
 pub use self::text::encoded;
 use super::state::Session;
-use super::values::{Key, Values};
+use super::values::{Key, Values, is_reserved};
 use crate::core::clock::{Clock, Time};
 
 /// The entry in which mod_session keeps the end of the session, in microseconds since 1970.
@@ -33,9 +33,9 @@ fn is_expiry(name: &[u8]) -> bool {
 }
 
 /// The keys that are entries of mod_session's, with their values: those that C strings can hold.
-pub fn entries(values: &Values) -> impl Iterator<Item = (&Key, &[u8])> {
+pub fn entries(values: &Values) -> impl Iterator<Item = (&str, &[u8])> {
     values.iter().filter(|(key, value)| {
-        !is_expiry(key.as_str().as_bytes()) && !key.is_reserved() && !value.contains(&0)
+        !is_expiry(key.as_bytes()) && !is_reserved(key) && !value.contains(&0)
     })
 }
 
@@ -44,7 +44,7 @@ pub fn opened<'e>(entries: impl Iterator<Item = (&'e [u8], &'e [u8])>) -> Values
     let mut values = Values::default();
     for (name, value) in entries {
         if let Some(key) = Key::from_bytes(name).filter(|_| !is_expiry(name)) {
-            values.set(&key, value.to_vec());
+            values.set(&key, value);
         }
     }
     values

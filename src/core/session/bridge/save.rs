@@ -86,10 +86,11 @@ impl Save {
         let changed = entries(&table).filter(|(key, value)| before.get(key) != Some(*value));
         let gone = entries(before).filter(|(key, _)| table.get(key).is_none());
         let changes = changed
-            .map(|(key, value)| (key.clone(), Some(value.to_vec())))
-            .chain(gone.map(|(key, _)| (key.clone(), None)))
+            .map(|(key, value)| (key, Some(value.to_vec())))
+            .chain(gone.map(|(key, _)| (key, None)))
+            .filter_map(|(key, value)| Some((Key::new(key)?, value)))
             .collect();
-        let named = |(key, value): &(&Key, &[u8])| names_user(key) && !value.is_empty();
+        let named = |(key, value): &(&str, &[u8])| names_user(key) && !value.is_empty();
         let users = entries(&table).filter(named).map(|(_, user)| user.to_vec()).collect();
         let left = entries(before)
             .filter(named)
@@ -174,7 +175,7 @@ impl Save {
     }
 
     fn new_user(&self) -> Option<&[u8]> {
-        let set = self.changes.iter().rev().filter(|(key, _)| names_user(key));
+        let set = self.changes.iter().rev().filter(|(key, _)| names_user(key.as_str()));
         set.filter_map(|(_, user)| user.as_deref()).find(|user| !user.is_empty())
     }
 }
@@ -184,15 +185,14 @@ fn table(now: &[(&[u8], &[u8])]) -> (Values, usize) {
     let (mut table, mut odd) = (Values::default(), 0);
     for (name, value) in now.iter().filter(|(name, _)| !is_expiry(name)) {
         match Key::from_bytes(name) {
-            Some(key) => table.set(&key, value.to_vec()),
+            Some(key) => table.set(&key, value),
             None => odd += 1,
         }
     }
     (table, odd)
 }
 
-fn names_user(key: &Key) -> bool {
-    let name = key.as_str();
+fn names_user(name: &str) -> bool {
     let tail = name.len().checked_sub(USER.len()).and_then(|at| name.as_bytes().get(at..));
     tail.is_some_and(|tail| tail.eq_ignore_ascii_case(USER.as_bytes()))
 }

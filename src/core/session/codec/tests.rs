@@ -1,10 +1,11 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::core::session::values::Key;
 
 fn sample() -> Record {
     let mut values = Values::default();
-    values.set(&Key::new("Cart").unwrap(), b"\x00\xff".to_vec());
+    values.set(&Key::new("Cart").unwrap(), b"\x00\xff");
     Record {
         kind: Kind::Session,
         incarnation: 0x0102_0304_0506_0708,
@@ -14,7 +15,7 @@ fn sample() -> Record {
         accessed: Time(2),
         deadline: Time(3),
         timeout: Some(90),
-        client: "::1".into(),
+        client: Client::from("::1").unwrap(),
         flags: 0,
         tokens: vec![[0xee; TOKEN_BYTES]],
         values,
@@ -119,13 +120,12 @@ fn what_could_not_be_read_back_is_not_written() {
     let long = |length| "x".repeat(length);
     let mut keys = Values::default();
     for number in 0..=KEYS_MAX {
-        keys.insert_new(Key::new(&number.to_string()).unwrap(), vec![]);
+        keys.insert_stored(&number.to_string(), &[]);
     }
     let mut huge = Values::default();
-    huge.set(&Key::new("k").unwrap(), vec![0; RECORD_MAX]);
+    huge.set(&Key::new("k").unwrap(), &vec![0; RECORD_MAX]);
     for (record, most) in [
         (Record { user: Some(long(USER_MAX + 1)), ..sample() }, USER_MAX),
-        (Record { client: long(CLIENT_MAX + 1).into(), ..sample() }, CLIENT_MAX),
         (Record { tokens: vec![[0; 16]; TOKENS_MAX + 1], ..sample() }, TOKENS_MAX),
         (Record { values: keys, ..sample() }, KEYS_MAX),
         (Record { values: huge, ..sample() }, RECORD_MAX),
@@ -146,7 +146,7 @@ fn any_record() -> impl Strategy<Value = Record> {
     let values = prop::collection::vec(pair, 0..8).prop_map(|pairs| {
         let mut values = Values::default();
         for (key, value) in pairs {
-            values.set(&Key::new(&key).unwrap(), value);
+            values.set(&Key::new(&key).unwrap(), &value);
         }
         values
     });
@@ -169,7 +169,7 @@ fn any_record() -> impl Strategy<Value = Record> {
             accessed,
             deadline,
             timeout,
-            client: client.into(),
+            client: Client::from(&client).unwrap(),
             flags,
             tokens,
             values,

@@ -4,7 +4,7 @@ use super::world::{Browser, LAST, World, key};
 use crate::core::config::Locking;
 use crate::core::session::candidates::Reason;
 use crate::core::session::record::Kind;
-use crate::core::session::{Access, SessionError};
+use crate::core::session::{Access, Notice, SessionError};
 
 /// A browser whose session got `count` new ids, and copies of it with the id before each.
 fn renewed(lines: &[&str], count: usize) -> (Browser, Vec<Browser>) {
@@ -30,6 +30,38 @@ fn an_old_id_finds_the_session_for_the_time_of_grace() {
     browser.world.clock.advance(Duration::from_micros(1));
     assert_eq!(old[0].open().reason(), Reason::Expired);
     assert_eq!(browser.value("a").as_deref(), Some("2"));
+}
+
+#[test]
+fn an_old_id_that_comes_too_late_is_counted_and_told() {
+    let (browser, old) = renewed(&["SessionRegenerateGrace 10s"], 1);
+    let refused = || browser.world.leases.statistics().old_ids;
+    assert!(old[0].look().take_notices().is_empty());
+    assert_eq!(refused(), 0);
+    browser.world.clock.advance(Duration::from_secs(11));
+    for count in 1..=2 {
+        assert_eq!(old[0].look().take_notices(), [Notice::OldId(old[0].key())]);
+        assert_eq!(refused(), count);
+    }
+    assert!(browser.look().take_notices().is_empty());
+    assert_eq!(refused(), 2);
+    // Asked for by somebody else it was refused to nobody.
+    let old_id = old[0].id.clone().unwrap();
+    let found = browser.open().peek(&browser.world.services(), old_id.as_bytes()).unwrap();
+    assert!(found.is_none());
+    assert_eq!(refused(), 2);
+}
+
+#[test]
+fn a_session_that_got_a_new_id_while_a_request_looked_at_it_counts_as_no_old_id() {
+    let (mut browser, _) = renewed(&["SessionRegenerateGrace 10s"], 0);
+    let (slow, world) = (browser.clone(), browser.world.clone());
+    let mut session = slow.look();
+    browser.visit(|session| session.regenerate().unwrap());
+    world.clock.advance(Duration::from_secs(11));
+    session.open(&world.services(), Access::Write).unwrap();
+    assert_eq!((session.is_new(), session.take_notices().len()), (true, 0));
+    assert_eq!(world.leases.statistics().old_ids, 0);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::world::{Browser, LAST, MORE, World, key, value};
-use crate::core::lock::{LeaseError, Wait};
+use super::world::{Browser, LAST, MORE, World, key, minutes, value};
+use crate::core::lock::{LeaseError, Leases, Wait};
 use crate::core::session::record::Record;
 use crate::core::session::{Access, Notice, Services, Session, SessionError};
 use crate::core::store::fake::Verb;
@@ -20,8 +20,10 @@ struct Shared {
     taken: bool,
     /// Another machine has taken what was held.
     lost: bool,
-    /// For how long claims would have waited.
-    waits: Vec<Duration>,
+    /// For how long claims would have waited, and how many waited in all while they did.
+    waits: Vec<(Duration, u64)>,
+    /// Records that were written beside a claim.
+    beside: Vec<StoreKey>,
 }
 
 /// The store of a world, shared with other machines.
@@ -54,8 +56,15 @@ impl SharedStore {
         std::mem::take(&mut self.shared.lock().unwrap().log)
     }
 
+    fn waits(&self) -> Vec<(Duration, u64)> {
+        self.shared.lock().unwrap().waits.clone()
+    }
+
     fn claim(&self, key: &StoreKey, what: &'static str) -> Box<dyn Claim> {
-        self.set(|shared| shared.log.push(what));
+        self.set(|shared| {
+            shared.log.push(what);
+            shared.beside.retain(|written| written != key);
+        });
         let (world, shared) = (Arc::clone(&self.world), Arc::clone(&self.shared));
         Box::new(TestClaim { world, shared, key: *key, over: Mutex::new(false) })
     }
@@ -74,7 +83,7 @@ impl Claim for TestClaim {
 
     fn update(&self, record: &Record, last: bool) -> Result<(), StoreError> {
         let mut shared = self.shared.lock().unwrap();
-        if shared.lost {
+        if shared.lost || shared.beside.contains(&self.key) {
             return Err(StoreError::Overtaken);
         }
         shared.log.push(if last { "write and end" } else { "write" });
@@ -93,7 +102,8 @@ impl Drop for TestClaim {
 
 impl Claims for SharedStore {
     fn load(&self, key: &StoreKey, wait: &Wait) -> Result<Option<Claimed>, StoreError> {
-        self.set(|shared| shared.waits.push(wait.timeout));
+        let waiting = self.world.leases.statistics().waiting;
+        self.set(|shared| shared.waits.push((wait.timeout, waiting)));
         if self.shared.lock().unwrap().taken {
             return Err(StoreError::Lease(LeaseError::TimedOut));
         }
@@ -130,6 +140,7 @@ impl Store for SharedStore {
     }
 
     fn update(&self, key: &StoreKey, held: Held, record: &Record) -> Result<Held, StoreError> {
+        self.set(|shared| shared.beside.push(*key));
         self.world.store.update(key, held, record)
     }
 
@@ -223,10 +234,32 @@ fn a_session_that_another_machine_holds_is_refused_and_no_lease_is_left() {
     assert!(!refused.is_outage());
     assert!(matches!(session.take_notices()[..], [Notice::Refused(LeaseError::TimedOut)]));
     assert!(!session.is_leased() && store.world.held() == 0);
-    assert_eq!(store.shared.lock().unwrap().waits, [Duration::from_secs(7)]);
+    assert_eq!(store.waits(), [(Duration::ZERO, 0), (Duration::from_secs(7), 1)]);
+    assert_eq!(store.world.leases.statistics().waiting, 0);
     // Looking at it needs nobody's leave.
     session.open(&store.services(), Access::Read).unwrap();
     assert_eq!(value(&session, "a").as_deref(), Some("1"));
+}
+
+/// Another machine died with many sessions: the first request of each had the lease here, polled, and kept
+/// its worker until all workers did that.
+#[test]
+fn of_sessions_that_another_machine_holds_no_more_are_waited_for_than_may_be() {
+    let (store, browser) = shared(&["SessionLockTimeout 7s", "SessionLockWaiters 16 1%"]);
+    store.set(|shared| shared.taken = true);
+    let other = StoreKey::from_bytes([7; 32]);
+    let place = store.world.leases.queue(&other, &browser.rules.wait).unwrap();
+    let mut session = browser.request();
+    let refused = session.open(&store.services(), Access::Write).unwrap_err();
+    assert!(matches!(refused, SessionError::Lease(LeaseError::TooManyWaiters)));
+    assert!(matches!(session.take_notices()[..], [Notice::Refused(LeaseError::TooManyWaiters)]));
+    assert_eq!(store.waits(), [(Duration::ZERO, 1)], "it looked once, and did not wait");
+    assert!(!session.is_leased() && store.world.held() == 0);
+    // Nobody waits for what is free.
+    store.set(|shared| shared.taken = false);
+    session.open(&store.services(), Access::Write).unwrap();
+    session.release(&store.services());
+    store.world.leases.unqueue(place);
 }
 
 #[test]
@@ -277,6 +310,31 @@ fn a_new_id_takes_the_session_along_and_lets_the_old_one_go() {
     assert_eq!(store.log(), ["write and end"]);
     assert_eq!(browser.value("a").as_deref(), Some("3"));
     assert!(session.take_notices().is_empty() && world_is_free(&store));
+}
+
+/// The new record was written once more, beside the claim that was made with it. The next write by the claim
+/// took that for another machine's, and said so in the log.
+#[test]
+fn what_others_wrote_goes_along_to_a_new_id_and_nobody_is_said_to_have_taken_it() {
+    let (store, mut browser) = shared(&[]);
+    let mut session = store.open(&browser);
+    session.regenerate().unwrap();
+    // It is late: its lease here goes to another request, which writes.
+    store.world.clock.advance(minutes(6));
+    let lease = store.world.hold(&browser.key());
+    let mut other = browser.at(&["SessionLocking commit"]);
+    other.visit(|session| session.set(&key("theirs"), b"1").unwrap());
+    browser.take(&session.commit(&store.services(), MORE).unwrap());
+    assert!(matches!(session.take_notices()[..], [Notice::LeaseLost(_), ..]));
+    assert_eq!(store.log(), ["take", "end", "make", "write"]);
+    session.set(&key("a"), b"2").unwrap();
+    session.commit(&store.services(), LAST).unwrap();
+    session.release(&store.services());
+    assert!(session.take_notices().is_empty());
+    assert_eq!(store.log(), ["write and end"]);
+    assert_eq!(browser.value("theirs").as_deref(), Some("1"));
+    assert_eq!(browser.value("a").as_deref(), Some("2"));
+    store.world.leases.release(lease);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use super::world::{BROKEN, LAST, World, key, value};
+use super::world::{BROKEN, LAST, World, key, minutes, value};
 use crate::core::session::candidates::Reason;
 use crate::core::session::{Access, Notice, SessionError};
 use crate::core::store::StoreError;
@@ -146,6 +146,10 @@ fn a_record_of_a_newer_release_is_left_alone() {
     let mut session = browser.open();
     assert_eq!((session.reason(), session.is_leased()), (Reason::Unknown, false));
     assert_eq!(session.take_notices(), [Notice::Newer(9)]);
+    // Its visitor comes again and again: that is told once a minute.
+    assert_eq!(browser.clone().open().take_notices(), []);
+    world.clock.advance(minutes(1));
+    assert_eq!(browser.clone().open().take_notices(), [Notice::Newer(9)]);
     session.set(&key("a"), b"2").unwrap();
     browser.finish(&mut session, LAST).unwrap();
     assert_ne!(browser.key(), newer);

@@ -208,6 +208,37 @@ fn a_late_deletion_finds_the_session_under_its_new_id() {
 }
 
 #[test]
+fn a_late_deletion_follows_many_new_ids() {
+    let mut browser = shared(Locking::Commit);
+    let (mut slow, mut session) = (browser.clone(), browser.open());
+    session.invalidate().unwrap();
+    for _ in 0..10 {
+        browser.visit(|session| session.regenerate().unwrap());
+    }
+    slow.finish(&mut session, LAST).unwrap();
+    assert!(slow.id.is_none() && browser.look().is_new());
+}
+
+#[test]
+fn what_is_met_of_others_is_counted_be_it_a_value_or_a_timeout() {
+    let mut browser = shared(Locking::Commit);
+    let merged = |browser: &Browser| browser.world.leases.statistics().merged;
+    let late = |browser: &mut Browser, value: &str, between: &dyn Fn(&mut Session)| {
+        let (mut slow, mut session) = (browser.clone(), browser.open());
+        set(&mut session, "a", value);
+        browser.visit(between);
+        slow.finish(&mut session, LAST).unwrap();
+    };
+    let theirs = |session: &mut Session| set(session, "c", "theirs");
+    late(&mut browser, "2", &theirs);
+    assert_eq!(merged(&browser), 1);
+    late(&mut browser, "3", &|session| session.set_timeout(90).unwrap());
+    assert_eq!(merged(&browser), 2);
+    late(&mut browser, "4", &|_| {});
+    assert_eq!(merged(&browser), 2);
+}
+
+#[test]
 fn a_late_deletion_does_not_hit_what_took_the_place_of_the_session() {
     let mut browser = shared(Locking::Commit);
     let (mut slow, mut session) = (browser.clone(), browser.open());

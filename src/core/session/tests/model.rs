@@ -163,7 +163,7 @@ fn act(session: &mut Session, browser: &mut Browser, op: Op) -> Result<(), Sessi
 fn content(session: &Session) -> Content {
     let known = |name: &str| KEYS.into_iter().find(|key| *key == name).unwrap();
     Content {
-        values: session.iter().map(|(key, value)| (known(key.as_str()), value[0])).collect(),
+        values: session.iter().map(|(key, value)| (known(key), value[0])).collect(),
         user: session.user().map(|name| USERS.into_iter().flatten().find(|u| *u == name).unwrap()),
     }
 }

@@ -1,5 +1,5 @@
 use super::world::{Browser, LAST, World, key, value};
-use crate::core::session::notes::{Applied, Look, Offer, is_ours};
+use crate::core::session::notes::{Applied, BLANK, Look, Offer, TIMEOUT_NOTE, is_ours};
 use crate::core::session::{Session, SessionError};
 
 /// The notes of a request, as a handler sees them.
@@ -30,7 +30,7 @@ impl Notes {
 }
 
 fn offer(session: &Session, browser: &Browser) -> Offer {
-    Offer::of(session, browser.id.clone(), &browser.world.clock)
+    Offer::of(session, browser.id.as_deref(), &browser.world.clock)
 }
 
 /// A session with `a` and `b`.
@@ -94,7 +94,7 @@ fn a_value_no_c_string_can_hold_is_neither_offered_nor_taken_as_removed() {
     browser.visit(|session| session.set(&key("c"), b"x\0y").unwrap());
     let mut session = browser.open();
     let offer = offer(&session, &browser);
-    assert!(offer.get(b"session:c").is_none());
+    assert!(offer.finder().find(b"session:c").is_none());
     let mut notes = Notes::offered(&offer);
     assert!(notes.look(&offer).is_empty());
     notes.set("session:a", "2");
@@ -220,4 +220,27 @@ fn our_notes_are_known_by_their_names_in_any_case() {
     assert!(ours.iter().all(|name| is_ours(name)));
     let others = [b"session".as_slice(), b"session-storex", b"sessions:x", b"", b"x-session:a"];
     assert!(!others.iter().any(|name| is_ours(name)));
+}
+
+#[test]
+fn what_is_added_for_a_visitor_without_an_id_is_what_is_offered_to_one() {
+    let offer = Offer::blank(std::time::Duration::from_secs(1800));
+    let constant = BLANK.map(|(name, value)| (name.to_str().unwrap(), value.to_bytes()));
+    let added = constant.into_iter().chain([(TIMEOUT_NOTE.to_str().unwrap(), b"1800".as_slice())]);
+    assert!(offer.iter().eq(added));
+}
+
+#[test]
+fn values_of_an_offer_are_found_in_any_order() {
+    let mut offer = Offer::default();
+    for number in 0..50 {
+        offer.set(&format!("session:k{number}"), Some(format!("v{number}").as_bytes()));
+    }
+    let (mut finder, numbers) = (offer.finder(), (0..50).chain((0..50).rev()).chain([7, 7, 8, 3]));
+    for number in numbers {
+        let found = finder.find(format!("Session:K{number}").as_bytes());
+        assert_eq!(found, Some(format!("v{number}").as_bytes()), "{number}");
+        assert_eq!(finder.find(b"session:none"), None);
+        assert_eq!(offer.finder().find(format!("session:k{number}").as_bytes()), found);
+    }
 }

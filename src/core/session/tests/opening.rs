@@ -150,7 +150,11 @@ fn with_ids(of: &[&Browser]) -> Session {
         let text = browser.id.as_deref().unwrap();
         candidates.add(&browser.world.secrets, Source::Cookie, text.as_bytes());
     }
-    Session::new(rules(&[]), candidates, "192.0.2.1".into())
+    Session::new(
+        rules(&[]),
+        candidates,
+        crate::core::session::record::Client::from("192.0.2.1").unwrap(),
+    )
 }
 
 #[test]

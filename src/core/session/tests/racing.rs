@@ -32,6 +32,39 @@ fn a_request_whose_lease_was_taken_over_merges_and_leaves_the_new_holder_alone()
     assert!(browser.request().open(&world.services(), Access::Write).is_err());
 }
 
+/// A process that is stopped for a while between its last look at the lease and the write itself.
+#[test]
+fn a_request_that_was_stopped_right_before_it_wrote_merges_and_tells_so() {
+    let mut browser = browser(&["SessionLockHold 1m"], Locking::Request);
+    let (world, mut other) = (browser.world.clone(), browser.clone());
+    let mut stopped = browser.open();
+    stopped.set(&key("b"), b"stopped").unwrap();
+    let clock = world.clock.clone();
+    world.store.before(Verb::Update, move || {
+        clock.advance(minutes(2));
+        other.put("c", "quick");
+    });
+    assert_eq!(browser.finish(&mut stopped, LAST).unwrap(), None);
+    assert_eq!(stopped.take_notices(), [Notice::LeaseLost(browser.key())]);
+    let values = ["a", "b", "c"].map(|name| browser.value(name).unwrap());
+    assert_eq!(values, ["1", "stopped", "quick"]);
+    assert_eq!(world.held(), 0);
+}
+
+#[test]
+fn what_somebody_wrote_without_a_lease_is_merged_and_nobody_is_told_of_a_lost_one() {
+    let mut browser = browser(&[], Locking::Request);
+    let mut other = browser.clone();
+    other.rules.locking = Locking::Commit;
+    let mut session = browser.open();
+    session.set(&key("b"), b"held").unwrap();
+    browser.world.store.before(Verb::Update, move || drop(other.put("c", "between")));
+    browser.finish(&mut session, LAST).unwrap();
+    assert_eq!(session.take_notices(), []);
+    let values = ["a", "b", "c"].map(|name| browser.value(name).unwrap());
+    assert_eq!(values, ["1", "held", "between"]);
+}
+
 #[test]
 fn a_late_request_does_not_bring_back_what_the_new_holder_deleted() {
     let mut browser = browser(&["SessionLockHold 1m"], Locking::Request);
@@ -177,7 +210,9 @@ fn nobody_comes_between_a_new_id_and_its_lease() {
     session.set(&key("a"), b"2").unwrap();
     world.store.forget_calls();
     browser.finish(&mut session, LAST).unwrap();
-    assert_eq!((world.store.count(Verb::Update), world.store.count(Verb::Merge)), (1, 0));
+    // Which version the new record is was not told when it was made.
+    assert_eq!((world.store.count(Verb::Update), world.store.count(Verb::Merge)), (0, 1));
+    assert_eq!(session.take_notices(), []);
 }
 
 #[test]

@@ -209,7 +209,7 @@ fn late_writes_are_allowed_for_half_of_the_time_that_cleanup_leaves_a_record() {
         may_lease: true,
         grace: Duration::from_secs(10),
     };
-    let rules = Rules::resolve(&std::sync::Arc::new(place(&[])), around);
+    let rules = Rules::resolve(std::sync::Arc::new(place(&[])), around);
     let deadline = Time::from_secs(1000);
     assert!(rules.writable(deadline, Time::from_secs(1005)));
     assert!(!rules.writable(deadline, Time(1_005_000_001)));

@@ -9,6 +9,7 @@ use crate::core::config::testing::place;
 use crate::core::lock::local::LocalTable;
 use crate::core::lock::{Lease, Leases, Wait};
 use crate::core::session::candidates::{Candidates, Source};
+use crate::core::session::record::Client;
 use crate::core::session::record::Record;
 use crate::core::session::rules::{Rules, Surroundings};
 use crate::core::session::values::Key;
@@ -97,7 +98,7 @@ pub fn rules(lines: &[&str]) -> Rules {
         may_lease: true,
         grace: CLEANUP_GRACE,
     };
-    Rules::resolve(&Arc::new(place(&all)), around)
+    Rules::resolve(Arc::new(place(&all)), around)
 }
 
 /// One client: it keeps the cookie it gets.
@@ -123,7 +124,7 @@ impl Browser {
         if let Some(id) = &self.id {
             candidates.add(&self.world.secrets, self.source, id.as_bytes());
         }
-        Session::new(self.rules.clone(), candidates, Arc::from("192.0.2.1"))
+        Session::new(self.rules.clone(), candidates, Client::from("192.0.2.1").unwrap())
     }
 
     /// A session of a new request, opened for writing.

@@ -2,7 +2,7 @@
 
 use super::{key, values};
 use crate::core::clock::Time;
-use crate::core::session::record::{Kind, Record};
+use crate::core::session::record::{Client, Kind, Record};
 use crate::core::session::values::Key;
 use crate::core::store::{Entry, Held, Merge, Position, Stale, Store, StoreError, StoreKey, Visit};
 
@@ -46,7 +46,7 @@ fn version(place: u8, incarnation: u64, number: u64) -> Record {
         accessed: Time(number % 1000),
         deadline: Time(number % 1000),
         timeout: Some(number as u32),
-        client: number.to_string().into(),
+        client: Client::from(&number.to_string()).unwrap(),
         flags: 0,
         tokens: vec![[number as u8; 16]; (number % 4) as usize],
         values: values(&vec![number as u8; length]),
@@ -70,7 +70,7 @@ fn place_of(wanted: &StoreKey) -> u8 {
 fn may(result: Result<(), StoreError>) {
     match result {
         // Others are at it too.
-        Ok(()) | Err(StoreError::Exists | StoreError::Gone) => {}
+        Ok(()) | Err(StoreError::Exists | StoreError::Gone | StoreError::Overtaken) => {}
         Err(cause) => panic!("{cause}"),
     }
 }

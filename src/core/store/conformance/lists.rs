@@ -120,19 +120,26 @@ pub fn a_purge_keeps_what_was_visited_meanwhile(store: &dyn Store) {
     assert!((0..5).all(|number| stored(store, &key(number)).is_some()));
 }
 
+/// Most records that a store may still remove after it was told to stop: Redis finishes what one look at
+/// its keys found; its own tests stop a purge of more.
+fn batch(store: &dyn Store) -> u64 {
+    if store.name() == "redis" { 500 } else { 0 }
+}
+
 pub fn a_purge_stops_when_told_and_goes_on_there(store: &dyn Store) {
+    const ALLOWED: u64 = 4;
     fill(store, 0..40);
     let (mut removed, mut from) = (0, Position::default());
     for round in 0.. {
         assert!(round < 60, "no end");
-        let mut left = 5;
+        let mut asked = 0;
         let mut go_on = || {
-            left -= 1;
-            left > 0
+            asked += 1;
+            asked <= ALLOWED
         };
         let purged = store.purge(Stale::EndedBefore(Time(301)), &from, &mut go_on).unwrap();
-        // A store may finish the batch it is in.
-        assert!(purged.removed <= 40 - removed);
+        let most = ALLOWED + batch(store);
+        assert!(purged.removed <= most, "{} removed, {most} allowed", purged.removed);
         removed += purged.removed;
         match purged.next {
             Some(next) => from = next,

@@ -256,8 +256,14 @@ pub fn what_one_process_stores_another_finds(party: &Party<'_>) {
     assert_eq!((touched.accessed, touched.deadline), (Time(250), Time(400)));
     assert!(stored(&*store, &key(2)).is_none());
     assert_eq!(stored(&*store, &key(9)), Some(record_with(9, b"new")));
-    // What was kept from a load before the other one's write leads to the record of now.
-    store.update(&key(0), kept, &record_with(7, b"late")).unwrap();
+    // What was kept from a load before the other one's write does not write over it, unless that is for
+    // a token in the record to prevent.
+    let late = store.update(&key(0), kept, &record_with(7, b"late")).map(drop);
+    match store.claims() {
+        None => assert!(matches!(late, Err(StoreError::Overtaken)), "{late:?}"),
+        Some(_) => late.unwrap(),
+    }
+    store.update(&key(0), Held::default(), &record_with(7, b"late")).unwrap();
     assert_eq!(stored(&*store, &key(0)), Some(record_with(7, b"late")));
 }
 

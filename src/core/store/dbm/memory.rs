@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::core::database::{Change, Database, DatabaseError, Key, Size, Traits, View};
 
@@ -22,7 +22,11 @@ pub struct MemoryDatabase {
     content: Arc<Mutex<Content>>,
     failing: Arc<AtomicU32>,
     shared: bool,
+    /// What it does when it is told to sync.
+    syncing: Arc<OnceLock<Syncing>>,
 }
+
+type Syncing = Box<dyn Fn() -> Result<(), DatabaseError> + Send + Sync>;
 
 impl MemoryDatabase {
     /// One with everything that a database can do.
@@ -37,7 +41,13 @@ impl MemoryDatabase {
 
     fn new(marks: Option<BTreeSet<(u64, Key)>>, shared: bool) -> MemoryDatabase {
         let content = Content { marks, ..Content::default() };
-        MemoryDatabase { content: Arc::new(Mutex::new(content)), failing: Arc::default(), shared }
+        let content = Arc::new(Mutex::new(content));
+        MemoryDatabase { content, failing: Arc::default(), shared, syncing: Arc::default() }
+    }
+
+    /// Does this whenever it is told to sync; set once.
+    pub fn on_sync(&self, what: impl Fn() -> Result<(), DatabaseError> + Send + Sync + 'static) {
+        assert!(self.syncing.set(Box::new(what)).is_ok());
     }
 
     /// Makes the next `changes` changes fail after everything was done.
@@ -92,6 +102,10 @@ impl Database for MemoryDatabase {
         // Two changes at once would undo each other: the caller's mutex is seen to work.
         *self.content.lock().unwrap() = content;
         Ok(done)
+    }
+
+    fn sync(&self) -> Result<(), DatabaseError> {
+        self.syncing.get().map_or(Ok(()), |syncing| syncing())
     }
 
     fn size(&self) -> Result<Size, DatabaseError> {

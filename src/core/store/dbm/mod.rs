@@ -4,7 +4,8 @@
 //! write has to look at before it counts.
 //!
 //! - A write takes the store's own mutex, with its deadline, before the database's: a process that is
-//!   stopped in the middle of a change makes others fail in time, not wait for ever.
+//!   stopped in the middle of a change makes others fail in time, not wait for ever. Threads of one
+//!   process queue up before it (`lock::gate`).
 //! - A database that cannot be looked at while it is changed is looked at under the same mutex.
 //! - Keys are found by user through marks, where the database has them; elsewhere by a walk over all.
 //!   Either way the record decides.
@@ -84,8 +85,12 @@ impl<D: Database> DbmStore<D> {
         &self,
         work: impl FnOnce(&mut D::Change<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let _guard = self.guard()?;
-        self.database.change(work)
+        let guard = self.guard()?;
+        let done = self.database.change(work)?;
+        drop(guard);
+        // Others need not wait for the disk as well.
+        self.database.sync()?;
+        Ok(done)
     }
 }
 
@@ -151,8 +156,8 @@ impl<D: Database> Store for DbmStore<D> {
         let key = key.as_bytes();
         self.look(|view| {
             let Some(bytes) = view.get(key)? else { return Ok(None) };
-            let record = value::parse(key, &bytes)?.record()?;
-            Ok(Some(Loaded { record, held: Held::default() }))
+            let value = value::parse(key, &bytes)?;
+            Ok(Some(Loaded { record: value.record()?, held: Held::version(value.version()) }))
         })
     }
 
@@ -160,10 +165,15 @@ impl<D: Database> Store for DbmStore<D> {
         let key = key.as_bytes();
         let bytes = value::build(key, record)?;
         self.change(|change| {
-            let before = current(key, &change.get(key)?, record.incarnation)?.mark;
+            let found = change.get(key)?;
+            let now = current(key, &found, record.incarnation)?;
+            if held.version.is_some_and(|version| version != now.version()) {
+                return Err(StoreError::Overtaken);
+            }
+            let before = now.mark;
             replace(change, key, before, &bytes)
         })?;
-        Ok(held)
+        Ok(Held::version(value::version_of(&bytes)))
     }
 
     fn merge(

@@ -1,5 +1,7 @@
 //! The rules of the store over a database that does what it is told.
 
+use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -32,6 +34,7 @@ mod with_marks {
     use super::*;
 
     conformance!(store_in(MemoryDatabase::able()));
+    conformance!(store_in(MemoryDatabase::able()); an_update_of_what_was_written_since_is_refused,);
     conformance_of_lists!(store_in(MemoryDatabase::able()));
 }
 
@@ -39,7 +42,39 @@ mod without_marks {
     use super::*;
 
     conformance!(store_in(MemoryDatabase::plain()));
+    conformance!(store_in(MemoryDatabase::plain()); an_update_of_what_was_written_since_is_refused,);
     conformance_of_lists!(store_in(MemoryDatabase::plain()));
+}
+
+/// `SessionSync on` did nothing for the databases that do not sync by themselves.
+#[test]
+fn each_change_is_on_the_disk_before_its_verb_returns_and_nobody_waits_for_the_disk_with_it() {
+    let (made, store) = store_in(MemoryDatabase::plain());
+    let (syncs, mutexes) = (Arc::new(AtomicU32::new(0)), Arc::clone(&made.mutexes));
+    let seen = Arc::clone(&syncs);
+    made.database.on_sync(move || {
+        assert_eq!(mutexes.taken(), 0, "the disk is waited for under the mutex");
+        match seen.fetch_add(1, Ordering::Relaxed) {
+            4 => Err(DatabaseError::failed("syncing")(io::Error::from(io::ErrorKind::Other))),
+            _ => Ok(()),
+        }
+    });
+    let visit = Visit { accessed: Time(210), deadline: Time(900) };
+    type Verb<'a> = &'a dyn Fn() -> Result<(), StoreError>;
+    let verbs: [(&str, Verb<'_>); 4] = [
+        ("create", &|| store.create(&key(1), &record(7))),
+        ("update", &|| store.update(&key(1), Held::default(), &record(7)).map(drop)),
+        ("touch", &|| store.touch(&key(1), &Held::default(), 7, visit)),
+        ("delete", &|| store.delete(&key(1), Some(7)).map(drop)),
+    ];
+    for (number, (verb, run)) in (1..).zip(verbs) {
+        run().unwrap();
+        assert_eq!(syncs.load(Ordering::Relaxed), number, "{verb}");
+    }
+    assert!(store.load(&key(1)).unwrap().is_none());
+    assert_eq!(syncs.load(Ordering::Relaxed), 4, "a look changes nothing");
+    let failed = store.create(&key(1), &record(7));
+    assert!(matches!(failed, Err(StoreError::Io { doing: "syncing", .. })), "{failed:?}");
 }
 
 #[test]

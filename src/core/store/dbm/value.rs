@@ -97,12 +97,22 @@ pub fn parse<'a>(key: &Key, bytes: &'a [u8]) -> Result<Value<'a>, StoreError> {
     })
 }
 
+/// Which version of a record a value is: another one after each update, the same after a visit.
+pub fn version_of(bytes: &[u8]) -> u64 {
+    xxh64(bytes.get(HEAD..).unwrap_or_default(), 0)
+}
+
 /// The mark in bytes that may be damaged: to clean up behind them. 0 if there is none.
 pub fn mark_in(bytes: &[u8]) -> u64 {
     number(bytes, MARK)
 }
 
 impl Value<'_> {
+    /// See [`version_of`].
+    pub fn version(&self) -> u64 {
+        version_of(self.bytes)
+    }
+
     /// The record in it, with the times of the latest visit.
     ///
     /// # Errors

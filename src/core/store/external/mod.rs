@@ -1,6 +1,6 @@
 //! Stores that httpd or another module brings: what all of them have in common.
 //!
-//! Such a store keeps bytes and knows nothing of sessions. It stands behind a [`Backend`], which hands it
+//! Such a store keeps bytes, with a checksum that tells when it does not, and knows nothing of sessions. It stands behind a [`Backend`], which hands it
 //! the bytes of a record and, beside them, what it may need to know; [`ExternalStore`] makes a store of
 //! it. How "one step against every other writer" comes about depends on the backend:
 //!
@@ -12,6 +12,7 @@
 //! A backend that is not safe for several processes at all ([`Facts::serial`]) is called under that
 //! mutex whatever is asked of it.
 
+mod sealed;
 pub mod socache;
 mod store;
 #[cfg(test)]
@@ -19,6 +20,7 @@ mod tests;
 
 use sha2::{Digest, Sha256};
 
+pub use self::sealed::most_of_record;
 pub use self::store::ExternalStore;
 use super::{Position, Stats, StoreError, StoreKey, Visit};
 use crate::core::clock::Time;
@@ -45,7 +47,7 @@ pub fn user_hash(scope: [u8; 8], user: &str) -> UserHash {
 /// A record on its way into a backend.
 #[derive(Debug, Clone, Copy)]
 pub struct Stored<'a> {
-    /// The record's bytes; they come back as they are.
+    /// The record's bytes and their checksum; they come back as they are.
     pub bytes: &'a [u8],
     /// The life of the key that it belongs to.
     pub incarnation: u64,
@@ -111,7 +113,7 @@ impl From<StoreError> for Refused {
 pub struct Facts {
     /// The store's name in logs.
     pub name: &'static str,
-    /// Most bytes of a record.
+    /// Most bytes that it keeps under a key.
     pub record_max: usize,
     /// Each write is judged and done in one step; see [`Backend`].
     pub compares: bool,

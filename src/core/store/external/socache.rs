@@ -27,17 +27,20 @@ const MEMCACHED_LIFE: Duration = Duration::from_secs(30 * 24 * 3600 - 60);
 /// What is known of a cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Most bytes of a record.
+    /// Most bytes of an object: of a record with its checksum.
     pub record_max: usize,
     /// Longest time for which it keeps anything.
     pub life: Option<Duration>,
+    /// It can be walked over. Of one that nobody knows that is not believed.
+    pub lists: bool,
     /// What an administrator has to know, as the rest of a sentence.
     pub forgets: &'static str,
 }
 
 /// What is known of the provider of this name, configured with this argument.
 pub fn limits(name: &str, argument: Option<&str>) -> Limits {
-    let known = |record_max: usize, forgets| Limits { record_max, life: None, forgets };
+    let known =
+        |record_max: usize, forgets| Limits { record_max, life: None, lists: true, forgets };
     match name {
         "shmcb" | "default" => known(
             shmcb_record_max(shmcb_size(argument)),
@@ -50,9 +53,13 @@ pub fn limits(name: &str, argument: Option<&str>) -> Limits {
         ),
         "memcache" => Limits {
             life: Some(MEMCACHED_LIFE),
+            lists: false,
             ..known(MEMCACHED_ITEM, "drops sessions before their end when its memory is used up")
         },
-        _ => known(RECORD_MAX, "may drop sessions before their end, as caches do"),
+        _ => Limits {
+            lists: false,
+            ..known(RECORD_MAX, "may drop sessions before their end, as caches do")
+        },
     }
 }
 
@@ -100,6 +107,8 @@ mod tests {
     fn what_is_not_known_is_bounded_by_the_codec_alone() {
         assert_eq!(limits("other", None).record_max, RECORD_MAX);
         assert_eq!(limits("dbm", Some("/a")).record_max, 917);
+        assert!(limits("shmcb", None).lists && limits("dbm", None).lists);
+        assert!(!limits("memcache", None).lists && !limits("other", None).lists);
         assert!(limits("memcache", None).life < Some(Duration::from_secs(30 * 24 * 3600)));
     }
 }

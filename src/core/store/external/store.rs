@@ -3,9 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
+use super::sealed::{most_of_record, open, seal, sum_in};
 use super::{Backend, Expected, Found, Refused, Stored, user_hash};
 use crate::core::lock::{SlotGuard, SlotMutexes, slot_of};
-use crate::core::session::codec::{self, DecodeError};
 use crate::core::session::record::Record;
 use crate::core::store::{
     Abilities, Entry, Held, Loaded, Merge, Position, Purged, Stale, Stats, Store, StoreError,
@@ -69,17 +69,22 @@ impl<B: Backend> ExternalStore<B> {
         if self.backend.facts().serial { self.lock(0) } else { Ok(None) }
     }
 
+    /// Which version it is: the backend's word, or what its bytes begin with, their sum.
+    fn version_of(&self, found: &Found) -> u64 {
+        if self.backend.facts().compares { found.version } else { sum_in(&found.bytes) }
+    }
+
     /// The record of an incarnation as it is now.
     fn current(&self, key: &StoreKey, incarnation: u64) -> Result<(Found, Record), StoreError> {
         let found = self.backend.load(key)?.ok_or(StoreError::Gone)?;
-        let record = record_in(&found)?;
+        let record = record_in(key, &found)?;
         if record.incarnation == incarnation { Ok((found, record)) } else { Err(StoreError::Gone) }
     }
 
-    fn encode(&self, record: &Record) -> Result<Vec<u8>, StoreError> {
-        let bytes = codec::encode(record)?;
-        let most = self.backend.facts().record_max;
-        if bytes.len() > most { Err(StoreError::TooLarge(most)) } else { Ok(bytes) }
+    fn encode(&self, key: &StoreKey, record: &Record) -> Result<Vec<u8>, StoreError> {
+        let bytes = seal(key, record)?;
+        let room = self.backend.facts().record_max;
+        if bytes.len() > room { Err(StoreError::TooLarge(most_of_record(room))) } else { Ok(bytes) }
     }
 
     /// Writes over `old`. Caches drop the old object before they find that they have no place for the
@@ -90,7 +95,7 @@ impl<B: Backend> ExternalStore<B> {
         old: (&Found, &Record),
         new: &Record,
     ) -> Result<(), Refused> {
-        let bytes = self.encode(new)?;
+        let bytes = self.encode(key, new)?;
         let (found, record) = old;
         let facts = self.backend.facts();
         let version = Some(found.version);
@@ -107,12 +112,12 @@ impl<B: Backend> ExternalStore<B> {
         &self,
         key: &StoreKey,
         incarnation: u64,
-        change: &mut dyn FnMut(&Record) -> Result<Option<Record>, StoreError>,
+        change: Change<'_>,
     ) -> Result<(), StoreError> {
         for _ in 0..TRIES {
             let _guard = self.exclusive(key)?;
             let (found, record) = self.current(key, incarnation)?;
-            let Some(new) = change(&record)? else { return Ok(()) };
+            let Some(new) = change(&found, &record)? else { return Ok(()) };
             match self.write_over(key, (&found, &record), &new) {
                 Err(Refused::Changed) => {}
                 Err(Refused::Failed(cause)) => return Err(cause),
@@ -131,7 +136,7 @@ impl<B: Backend> ExternalStore<B> {
         for _ in 0..TRIES {
             let _guard = self.exclusive(key)?;
             let Some(found) = self.backend.load(key)? else { return Ok(false) };
-            let record = record_in(&found);
+            let record = record_in(key, &found);
             if !goes(&record) {
                 return Ok(false);
             }
@@ -191,6 +196,9 @@ impl<B: Backend> ExternalStore<B> {
     }
 }
 
+/// What is to become of a record, as it was found; none: it stays.
+type Change<'a> = &'a mut dyn FnMut(&Found, &Record) -> Result<Option<Record>, StoreError>;
+
 /// How a walk goes on.
 enum Step {
     On,
@@ -204,11 +212,8 @@ fn too_busy() -> StoreError {
 }
 
 /// The record, with the times of a visit that was recorded beside it.
-fn record_in(found: &Found) -> Result<Record, StoreError> {
-    let mut record = codec::decode(&found.bytes).map_err(|cause| match cause {
-        DecodeError::Malformed => StoreError::Corrupt,
-        DecodeError::Newer(format) => StoreError::Newer(format),
-    })?;
+fn record_in(key: &StoreKey, found: &Found) -> Result<Record, StoreError> {
+    let mut record = open(key, &found.bytes)?;
     if let Some(visit) = found.visit {
         record.accessed = visit.accessed;
         record.deadline = visit.deadline;
@@ -229,7 +234,7 @@ impl<B: Backend> Store for ExternalStore<B> {
     }
 
     fn create(&self, key: &StoreKey, record: &Record) -> Result<(), StoreError> {
-        let bytes = self.encode(record)?;
+        let bytes = self.encode(key, record)?;
         let _guard = self.exclusive(key)?;
         if !self.backend.facts().compares && self.backend.load(key)?.is_some() {
             return Err(StoreError::Exists);
@@ -239,18 +244,26 @@ impl<B: Backend> Store for ExternalStore<B> {
 
     fn load(&self, key: &StoreKey) -> Result<Option<Loaded>, StoreError> {
         let Some(found) = self.look(key)? else { return Ok(None) };
-        Ok(Some(Loaded { record: record_in(&found)?, held: Held::default() }))
+        let version = self.version_of(&found);
+        Ok(Some(Loaded { record: record_in(key, &found)?, held: Held::version(version) }))
     }
 
     fn update(&self, key: &StoreKey, held: Held, record: &Record) -> Result<Held, StoreError> {
+        // What it is from now on is not known: a backend says so when it is asked.
+        let after = Held::default();
         if !self.backend.facts().compares {
-            self.change(key, record.incarnation, &mut |_| Ok(Some(record.clone())))?;
-            return Ok(held);
+            self.change(key, record.incarnation, &mut |found, _| {
+                if held.version.is_some_and(|version| version != self.version_of(found)) {
+                    return Err(StoreError::Overtaken);
+                }
+                Ok(Some(record.clone()))
+            })?;
+            return Ok(after);
         }
-        let bytes = self.encode(record)?;
-        match self.backend.replace(key, &Stored::new(record, &bytes), None) {
-            Ok(()) => Ok(held),
-            Err(Refused::Changed) => Err(too_busy()),
+        let bytes = self.encode(key, record)?;
+        match self.backend.replace(key, &Stored::new(record, &bytes), held.version) {
+            Ok(()) => Ok(after),
+            Err(Refused::Changed) => Err(StoreError::Overtaken),
             Err(Refused::Failed(cause)) => Err(cause),
         }
     }
@@ -261,7 +274,7 @@ impl<B: Backend> Store for ExternalStore<B> {
         incarnation: u64,
         change: &mut dyn FnMut(Record) -> Merge,
     ) -> Result<(), StoreError> {
-        self.change(key, incarnation, &mut |record| match change(record.clone()) {
+        self.change(key, incarnation, &mut |_, record| match change(record.clone()) {
             Merge::Keep => Ok(None),
             Merge::Write(new) if new.incarnation != incarnation => Err(StoreError::Gone),
             Merge::Write(new) => Ok(Some(*new)),
@@ -285,7 +298,7 @@ impl<B: Backend> Store for ExternalStore<B> {
             self.current(key, incarnation)?;
             return self.backend.touch(key, incarnation, visit);
         }
-        self.change(key, incarnation, &mut |record| {
+        self.change(key, incarnation, &mut |_, record| {
             let accessed = record.accessed.max(visit.accessed);
             let deadline = record.deadline.max(visit.deadline);
             let moved = (accessed, deadline) != (record.accessed, record.deadline);
@@ -322,7 +335,7 @@ impl<B: Backend> Store for ExternalStore<B> {
         self.walk(from, &mut |key| {
             let Some(found) = self.look(key)? else { return Ok(Step::On) };
             let bytes = found.bytes.len() as u64;
-            let go_on = see(Entry { key: *key, record: record_in(&found), bytes });
+            let go_on = see(Entry { key: *key, record: record_in(key, &found), bytes });
             Ok(if go_on { Step::On } else { Step::StopBehind })
         })
     }
@@ -343,7 +356,7 @@ impl<B: Backend> Store for ExternalStore<B> {
             }
             let Some(found) = self.look(key)? else { return Ok(Step::On) };
             purged.seen += 1;
-            match record_in(&found) {
+            match record_in(key, &found) {
                 Ok(record) if stale.is(&record) => {
                     let goes = |now: &Result<Record, StoreError>| {
                         now.as_ref().is_ok_and(|now| stale.is(now))
@@ -375,7 +388,7 @@ impl<B: Backend> Store for ExternalStore<B> {
         }
         let mut his = Vec::new();
         for key in keys {
-            let record = self.look(&key)?.and_then(|found| record_in(&found).ok());
+            let record = self.look(&key)?.and_then(|found| record_in(&key, &found).ok());
             if record.is_some_and(|r| r.scope == scope && r.user.as_deref() == Some(user)) {
                 his.push(key);
             }

@@ -3,20 +3,26 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{fdatasync, fstat, fsync};
+use rustix::fs::{Stat, fdatasync, fstat, fsync};
 use rustix::io::Errno;
 
 use super::FileStore;
-use super::layout::{Facts, SLOT_HEAD, build_file, later, seal_slot};
+use super::layout::{Facts, Parsed, SLOT_HEAD, build_file, later, parse, seal_slot};
 use super::open_file::{
     Buffer, OpenFile, Seen, failed, sequence_after, understand, write_at, write_visit,
 };
 use super::tree::Name;
 use super::users::{Entry, mark_of};
+use crate::core::clock::{Clock, SystemClock, Time};
 use crate::core::lock::{SlotGuard, slot_of};
 use crate::core::session::record::Record;
 use crate::core::store::dir::is_file;
 use crate::core::store::{StoreError, StoreKey, Visit};
+
+/// Within this of a write, in microseconds, the time of a file's change does not tell whether it was the
+/// last one: from the sequence of a version to its being written some time passes, and the time of a
+/// change is as coarse as the kernel's ticks. Then the file itself is looked at.
+const SOON: u64 = 1_000_000;
 
 /// What lies under a key.
 #[expect(clippy::large_enum_variant, reason = "one at a time, on the stack, for one call")]
@@ -43,10 +49,11 @@ impl FileStore {
             Err(errno) => return Err(failed("opening a record")(errno)),
         };
         let mut buffer = Buffer::new();
+        let known_at = SystemClock.now();
         let seen = understand(buffer.read(&fd)?);
         match seen {
             Seen::Record(facts, record) => {
-                Ok(Found::Record(OpenFile { fd, facts, mark: mark_of(&record) }, record))
+                Ok(Found::Record(OpenFile { fd, facts, mark: mark_of(&record), known_at }, record))
             }
             Seen::Newer(format) => Ok(Found::Newer(format)),
             Seen::Damaged => Ok(Found::Damaged),
@@ -76,10 +83,36 @@ impl FileStore {
     }
 
     /// Whether an open file is still in its place, and fit to be written.
-    pub(super) fn is_in_place(&self, fd: &OwnedFd) -> Result<bool, StoreError> {
+    fn is_in_place(&self, fd: &OwnedFd) -> Result<bool, StoreError> {
+        Ok(self.own(fd)?.st_nlink > 0)
+    }
+
+    /// The same, and whether it holds the version that it held when `file` was read or written last.
+    pub(super) fn is_untouched(&self, file: &OpenFile) -> Result<bool, StoreError> {
+        let stat = self.own(&file.fd)?;
+        if stat.st_nlink == 0 {
+            return Ok(false);
+        }
+        // Its own last write, as far as the clock of the file system can tell.
+        let settled = Time(file.facts.sequence.saturating_add(SOON));
+        // Who wrote after it was read did so later than that, by the coarsest clock.
+        let read_later = file.known_at.0 > settled.0.saturating_add(SOON);
+        if changed_at(&stat) <= settled && read_later {
+            return Ok(true);
+        }
+        // Written a moment before it was read, or visited since.
+        let mut buffer = Buffer::new();
+        Ok(match parse(buffer.read(&file.fd)?) {
+            Parsed::Version(facts, ..) => facts.sequence == file.facts.sequence,
+            _ => false,
+        })
+    }
+
+    /// What the system knows of an open file that is fit to be written.
+    fn own(&self, fd: &OwnedFd) -> Result<Stat, StoreError> {
         let stat = fstat(fd).map_err(failed("looking at a record's file"))?;
         if is_file(&stat) && stat.st_uid == self.uid {
-            return Ok(stat.st_nlink > 0);
+            return Ok(stat);
         }
         let cause = io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user");
         Err(StoreError::Io { doing: "writing a record", cause })
@@ -150,10 +183,11 @@ impl FileStore {
         if file.facts.has_room(slot.len() - SLOT_HEAD) {
             let (facts, offset) = file.facts.next(sequence);
             write_at(&file.fd, &slot, offset).map_err(failed("writing a record"))?;
-            file.facts = facts;
+            (file.facts, file.known_at) = (facts, SystemClock.now());
             return Ok(None);
         }
         let shard = self.tree.shard(name).map_err(failed("opening a subdirectory"))?;
+        file.known_at = SystemClock.now();
         (file.fd, file.facts) = self.grow(name, &shard, &slot).inspect_err(|_| {
             self.tree.drop_growing(&shard, name);
         })?;
@@ -241,4 +275,10 @@ impl FileStore {
 /// Errors that say: what lies there was not put there by us.
 pub(super) fn is_foreign(errno: Errno) -> bool {
     matches!(errno, Errno::LOOP | Errno::NOTDIR | Errno::ISDIR | Errno::NXIO | Errno::XDEV)
+}
+
+/// When a file was written last.
+fn changed_at(stat: &Stat) -> Time {
+    let seconds = Time::from_secs(u64::try_from(stat.st_mtime).unwrap_or(0));
+    Time(seconds.0.saturating_add(stat.st_mtime_nsec as u64 / 1000))
 }

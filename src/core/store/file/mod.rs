@@ -6,10 +6,11 @@
 //!
 //! - Every write to a file that exists is made under the key's slot mutex. Reading takes no lock: a
 //!   reader that finds no whole version reads again, and believes it only under the mutex.
-//! - A request that reads and writes costs five system calls: the descriptor of the load is kept
-//!   for the update, which makes sure that the file was not deleted or replaced meanwhile by its
-//!   count of links. A file keeps its incarnation for life, so that this settles the incarnation as
-//!   well.
+//! - A request that reads and writes costs five system calls: the descriptor of the load is kept for the
+//!   update. By its count of links is seen that the file was not deleted or replaced meanwhile, and by the
+//!   time of its latest change that it holds the version that was read; within two seconds of a write that
+//!   time does not tell, and the file is read once more. A file keeps its incarnation for life, so that
+//!   this settles the incarnation as well.
 //! - A record that outgrows its slots gets a file of twice the size, which takes the place of the
 //!   old.
 //! - Syncing, if asked for, happens after the mutex is given back; only a file that is about to
@@ -85,7 +86,7 @@ impl FileStore {
 }
 
 fn kept(file: Box<OpenFile>) -> Held {
-    Held(Some(file))
+    Held { version: Some(file.facts.sequence), kept: Some(file) }
 }
 
 impl Store for FileStore {
@@ -140,11 +141,18 @@ impl Store for FileStore {
     fn update(&self, key: &StoreKey, held: Held, record: &Record) -> Result<Held, StoreError> {
         let name = Name::new(key);
         let slot = version_of(record)?;
-        let kept_file = held.0.and_then(|held| held.downcast::<OpenFile>().ok());
+        let kept_file = held.kept.and_then(|held| held.downcast::<OpenFile>().ok());
         let guard = self.guard(key)?;
         let mut file = match kept_file {
-            Some(file) if self.is_in_place(&file.fd)? => file,
-            _ => Box::new(self.current(&name, record.incarnation)?.0),
+            Some(file) if self.is_untouched(&file)? => file,
+            Some(before) => {
+                let now = self.current(&name, record.incarnation)?.0;
+                if now.facts.sequence != before.facts.sequence {
+                    return Err(StoreError::Overtaken);
+                }
+                Box::new(now)
+            }
+            None => Box::new(self.current(&name, record.incarnation)?.0),
         };
         if file.facts.incarnation != record.incarnation {
             return Err(StoreError::Gone);
@@ -185,7 +193,7 @@ impl Store for FileStore {
         visit: Visit,
     ) -> Result<(), StoreError> {
         let name = Name::new(key);
-        let kept = held.0.as_deref().and_then(|held| held.downcast_ref::<OpenFile>());
+        let kept = held.kept.as_deref().and_then(|held| held.downcast_ref::<OpenFile>());
         let kept = kept.map(|file| &file.fd);
         let guard = self.guard(key)?;
         let opened = self.visit(&name, kept, incarnation, visit)?;

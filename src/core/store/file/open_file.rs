@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use rustix::io::{Errno, Result as SysResult, pread, pwrite, retry_on_intr};
 
 use super::layout::{self, CELL, Facts, Parsed, SLOT_HEAD};
-use crate::core::clock::{Clock, SystemClock};
+use crate::core::clock::{Clock, SystemClock, Time};
 use crate::core::session::codec::{self, DecodeError};
 use crate::core::session::record::Record;
 use crate::core::store::{StoreError, Visit};
@@ -21,6 +21,8 @@ pub struct OpenFile {
     pub facts: Facts,
     /// Of the user of that version, see [`super::users::mark_of`].
     pub mark: u64,
+    /// When it was read, or written, last: not later than that.
+    pub known_at: Time,
 }
 
 /// What lies in a file.

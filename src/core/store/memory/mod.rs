@@ -132,10 +132,21 @@ impl<M: Words, C: Clock> MemoryStore<M, C> {
         Ok(if has_room { Ok(()) } else { Err(StoreError::Full(BOUND)) })
     }
 
-    fn put(&self, shard: &Shard<'_, M>, key: &StoreKey, draft: &Draft) -> Done<()> {
+    fn put(
+        &self,
+        shard: &Shard<'_, M>,
+        key: &StoreKey,
+        draft: &Draft,
+        version: Option<u64>,
+    ) -> Done<()> {
         let Some(place) = shard.find(key)? else { return Ok(Err(StoreError::Gone)) };
         if shard.incarnation(place.entry) != draft.incarnation {
             return Ok(Err(StoreError::Gone));
+        }
+        if let Some(expected) = version
+            && shard.check(place.entry)? != expected
+        {
+            return Ok(Err(StoreError::Overtaken));
         }
         let before = shard.version(place.entry)?.blocks();
         let need = Need { blocks: draft.blocks(), instead: Some((place.entry, before)) };
@@ -232,14 +243,14 @@ impl<M: Words, C: Clock> Store for MemoryStore<M, C> {
             shard.note_use(place.entry)?;
             shard.copy(place.entry).map(|copied| Ok(Some(copied)))
         })?;
-        let record = copied.map(|copied| copied.record()).transpose()?;
-        Ok(record.map(|record| Loaded { record, held: Held::default() }))
+        let Some(copied) = copied else { return Ok(None) };
+        Ok(Some(Loaded { record: copied.record()?, held: Held::version(copied.check) }))
     }
 
-    fn update(&self, key: &StoreKey, _: Held, record: &Record) -> Result<Held, StoreError> {
+    fn update(&self, key: &StoreKey, held: Held, record: &Record) -> Result<Held, StoreError> {
         let draft = Draft::new(record, self.layout.record_max())?;
-        self.with_key(key, |shard| self.put(shard, key, &draft))?;
-        Ok(Held::default())
+        self.with_key(key, |shard| self.put(shard, key, &draft, held.version))?;
+        Ok(Held::version(draft.check))
     }
 
     fn merge(
@@ -259,7 +270,7 @@ impl<M: Words, C: Clock> Store for MemoryStore<M, C> {
             Merge::Write(changed) if changed.incarnation != incarnation => Err(StoreError::Gone),
             Merge::Write(changed) => {
                 let draft = Draft::new(&changed, self.layout.record_max())?;
-                sure(&shard, |shard| self.put(shard, key, &draft))
+                sure(&shard, |shard| self.put(shard, key, &draft, None))
             }
         }
     }

@@ -99,10 +99,14 @@ impl<'a, M: Words> Shard<'a, M> {
 
     /// The blocks of a chain: `first` and those behind it.
     pub fn chain(&self, first: Block, count: u32) -> impl Iterator<Item = Result<Block, Broken>> {
-        let mut next = Ok(Some(first));
+        let mut last: Option<Block> = None;
         (0..count).map(move |_| {
-            let block = next?.ok_or(Broken)?;
-            next = self.block(self.half(Halves::Next, block.0));
+            // What is behind the last one is not looked at: it is far away from it.
+            let block = match last {
+                None => first,
+                Some(last) => self.block(self.half(Halves::Next, last.0))?.ok_or(Broken)?,
+            };
+            last = Some(block);
             Ok(block)
         })
     }

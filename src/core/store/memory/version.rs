@@ -9,7 +9,9 @@ use crate::core::session::record::Record;
 use crate::core::store::checksum::xxh64;
 use crate::core::store::{StoreError, StoreKey, Visit};
 
-/// Where a version's latest visit is: words of its first block.
+/// Where a version's sum is: a word of its first block.
+const CHECK_WORD: usize = 0;
+/// Where its latest visit is, likewise.
 pub(super) const DEADLINE_WORD: usize = 1;
 pub(super) const ACCESSED_WORD: usize = 2;
 
@@ -18,6 +20,8 @@ pub(super) struct Draft {
     bytes: Vec<u8>,
     /// Bytes of the payload.
     pub length: usize,
+    /// Sum of the payload: which version it is.
+    pub check: u64,
     pub incarnation: u64,
     /// Hash of scope and user, if there is a user.
     pub user: Option<u32>,
@@ -43,7 +47,7 @@ impl Draft {
         bytes.resize(blocks_of(length) as usize * BLOCK, 0);
         let user = record.user.as_deref().map(|user| user_hash(record.scope, user));
         let end = second_after(record.deadline);
-        Ok(Draft { bytes, length, incarnation: record.incarnation, user, end })
+        Ok(Draft { bytes, length, check, incarnation: record.incarnation, user, end })
     }
 
     pub fn blocks(&self) -> u32 {
@@ -61,7 +65,8 @@ pub(super) struct Copied {
     pub key: StoreKey,
     pub incarnation: u64,
     pub visit: Visit,
-    check: u64,
+    /// As in [`Draft`].
+    pub check: u64,
     bytes: Vec<u8>,
     length: usize,
 }
@@ -123,26 +128,30 @@ impl<M: Words> Shard<'_, M> {
         let (key, incarnation) = (self.key(entry), self.incarnation(entry));
         let version = self.version(entry)?;
         let count = version.blocks();
-        let mut bytes = vec![0; count as usize * BLOCK];
-        let (blocks, _) = bytes.as_chunks_mut::<BLOCK>();
-        for (at, block) in self.chain(version.first, count).zip(blocks) {
+        // Not zeroed first: that takes another way through the allocator, and a slow one.
+        let mut bytes = Vec::with_capacity(count as usize * BLOCK);
+        for at in self.chain(version.first, count) {
             let place = self.place(at?);
-            let (words, _) = block.as_chunks_mut::<8>();
-            for (offset, word) in words.iter_mut().enumerate().take(BLOCK_WORDS) {
-                *word = self.words.load(place + offset).to_le_bytes();
-            }
+            let words: [[u8; 8]; BLOCK_WORDS] =
+                std::array::from_fn(|offset| self.words.load(place + offset).to_le_bytes());
+            bytes.extend_from_slice(words.as_flattened());
         }
         let now = self.version(entry)?;
         let same = (now.first, now.length) == (version.first, version.length)
             && self.key(entry) == key
             && self.incarnation(entry) == incarnation;
-        let [check, deadline, accessed] = [0, DEADLINE_WORD, ACCESSED_WORD].map(|word| {
+        let [check, deadline, accessed] = [CHECK_WORD, DEADLINE_WORD, ACCESSED_WORD].map(|word| {
             let number = bytes[8 * word..].first_chunk::<8>();
             number.map_or(0, |number| u64::from_le_bytes(*number))
         });
         let visit = Visit { accessed: Time(accessed), deadline: Time(deadline) };
         let copied = Copied { key, incarnation, visit, check, bytes, length: version.length };
         same.then_some(copied).ok_or(Broken)
+    }
+
+    /// Which version an entry has, see [`Draft::check`].
+    pub(super) fn check(&self, entry: Block) -> Result<u64, Broken> {
+        Ok(self.word(self.version(entry)?.first, CHECK_WORD))
     }
 
     /// The latest visit of an entry.

@@ -97,10 +97,15 @@ impl Shared {
             &said.encoded,
         ];
         match self.run("creating a record", &Run::new(&self.scripts.create, &name, &words))? {
-            Value::Int(1) => Ok(word),
-            Value::Int(0) => Err(StoreError::Exists),
-            _ => Err(bad("the answer to a creation")),
+            Value::Int(1) => {}
+            Value::Int(0) => return Err(StoreError::Exists),
+            _ => return Err(bad("the answer to a creation")),
         }
+        if let Some(index) = &said.index {
+            // The session is there. Should this fail, it was in the index before.
+            let _ = self.add_to_index(index, key);
+        }
+        Ok(word)
     }
 
     pub(super) fn load(&self, key: &StoreKey) -> Result<Option<Found>, StoreError> {

@@ -10,7 +10,7 @@ use redis::{Pipeline, Value};
 use sha2::{Digest, Sha256};
 
 use super::connection::{Node, ask_node};
-use super::layout::{self, Name, bytes};
+use super::layout::{self, DIGITS, Name, bytes};
 use super::scripts::Run;
 use super::verbs::fields;
 use super::{Shared, bad};
@@ -27,9 +27,10 @@ struct Place {
     server: u16,
     /// The cursor of the batch.
     cursor: u64,
-    /// How many of the batch were shown.
+    /// How many of the batch were shown; in a purge, how many members of an index were looked at.
     shown: u32,
-    /// What the batch was.
+    /// What the batch was; in a purge, by what it begins, which index of the batch it stopped in. None,
+    /// and zero: it begins with the batch.
     batch: u64,
 }
 
@@ -143,7 +144,8 @@ impl Shared {
     }
 
     /// Looks into records only for what Redis does not remove by itself, and else counts them; sweeps
-    /// indexes always. Finishes the batch it is in.
+    /// indexes always. Finishes the records of the batch it is in; may stop in any of its indexes, which
+    /// come after them.
     pub(super) fn purge(
         &self,
         stale: Stale,
@@ -157,18 +159,30 @@ impl Shared {
         let pattern = self.names.all();
         let mut purged = Purged::default();
         let next = self.walk(("removing records", &pattern), from, &mut |_, place, batch| {
-            let mut on = true;
+            let (mut on, mut indexes) = (true, Vec::new());
             for name in &batch.names {
-                on &= go_on();
                 match self.names.read(name) {
-                    Some(Name::Index(index)) => self.sweep_index(&index)?,
+                    Some(Name::Index(index)) => indexes.push(index),
+                    Some(Name::Session(_)) if place.batch != 0 => {}
                     Some(Name::Session(key)) => {
+                        on &= go_on();
                         purged.seen += 1;
                         if !by_itself {
                             self.purge_one(&key, stale, &mut purged)?;
                         }
                     }
                     None => {}
+                }
+            }
+            for index in indexes.iter().filter(|index| start_of(index) >= place.batch) {
+                let here = Place { batch: start_of(index), ..place };
+                let from = if here == place { place.shown } else { 0 };
+                if !on {
+                    return Ok(Some(Place { shown: from, ..here }));
+                }
+                on = go_on();
+                if let Some(shown) = self.sweep_index(index, from, go_on)? {
+                    return Ok(Some(Place { shown, ..here }));
                 }
             }
             let after = Place { cursor: batch.next, shown: 0, batch: 0, ..place };
@@ -239,6 +253,11 @@ impl Shared {
             Name::Index(_) => None,
         }
     }
+}
+
+/// By what the digits of an index begin, in the order that a batch has.
+fn start_of(index: &[u8; DIGITS]) -> u64 {
+    index.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }
 
 fn batch(

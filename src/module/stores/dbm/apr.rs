@@ -72,6 +72,7 @@ impl Prepared for Apr {
             data.own_file(name_of(file)).map_err(refused)?;
         }
         let database = AprDbm::open(name(self.plan.kind), &self.plan.path())?;
+        let database = if child.sync { database.synced()? } else { database };
         Ok(Box::new(DbmStore::new(database, mutex.clone(), data)))
     }
 }

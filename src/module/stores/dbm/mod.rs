@@ -15,10 +15,12 @@ use self::lmdb::Lmdb;
 use super::{Child, News, Parent, Prepared, Verdict};
 use crate::core::config::{DbmType, Server, StoreChoice};
 use crate::core::lock::SlotMutexes;
+use crate::core::lock::gate::Gated;
 use crate::core::store::StoreError;
 use crate::core::store::dir::{DataDir, DirError, Owner};
 use crate::httpd::log::Level;
 use crate::httpd::server as host;
+use crate::module::process::OWN_DEADLINE;
 
 /// Where the database is to be, and of what kind.
 #[derive(Clone, PartialEq, Eq)]
@@ -96,7 +98,7 @@ impl Plan {
             doing: "opening the database",
             cause: io::Error::other("its mutex was not made"),
         })?;
-        Ok((data, mutex))
+        Ok((data, Arc::new(Gated::new(mutex, OWN_DEADLINE))))
     }
 }
 

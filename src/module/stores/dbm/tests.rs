@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::core::clock::Time;
+use crate::core::database::Database;
 use crate::core::lock::SlotGuard;
 use crate::core::session::record::Record;
 use crate::core::store::conformance::processes::FileMutexes;
@@ -59,6 +60,7 @@ mod of_lmdb {
     use super::*;
 
     conformance!(lmdb_store());
+    conformance!(lmdb_store(); an_update_of_what_was_written_since_is_refused,);
     conformance_of_lists!(lmdb_store());
 }
 
@@ -66,6 +68,7 @@ mod of_sdbm {
     use super::*;
 
     conformance!(small records: apr_store(c"sdbm"));
+    conformance!(apr_store(c"sdbm"); an_update_of_what_was_written_since_is_refused,);
     conformance_of_lists!(apr_store(c"sdbm"));
 }
 
@@ -73,6 +76,7 @@ mod of_gdbm {
     use super::*;
 
     conformance!(apr_store(c"gdbm"));
+    conformance!(apr_store(c"gdbm"); an_update_of_what_was_written_since_is_refused,);
     conformance_of_lists!(apr_store(c"gdbm"));
 }
 
@@ -80,6 +84,7 @@ mod of_db {
     use super::*;
 
     conformance!(apr_store(c"db"));
+    conformance!(apr_store(c"db"); an_update_of_what_was_written_since_is_refused,);
     conformance_of_lists!(apr_store(c"db"));
 }
 
@@ -235,4 +240,25 @@ fn ten_thousand_stale_records_are_purged_in_small_steps() {
     }
     assert_eq!((removed, store.stats().unwrap().records), (10_000, Some(0)));
     assert!(rounds > 5 && start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+}
+
+/// A file that is not there cannot be synced: by this is seen that each one is.
+#[test]
+fn all_files_of_a_database_are_synced_where_that_is_wanted() {
+    start_apr();
+    for kind in [c"sdbm", c"gdbm", c"db"] {
+        let (_home, _dir, path) = directory();
+        let files = dbm::files(kind, &path).unwrap().unwrap();
+        let open = || AprDbm::open(kind, &path).unwrap();
+        let (synced, other) = (open().synced().unwrap(), open());
+        synced.sync().unwrap();
+        for file in &files {
+            let aside = path.with_file_name("aside");
+            std::fs::rename(file, &aside).unwrap();
+            assert!(synced.sync().is_err(), "{kind:?}: {}", file.display());
+            other.sync().unwrap();
+            std::fs::rename(&aside, file).unwrap();
+        }
+        synced.sync().unwrap();
+    }
 }

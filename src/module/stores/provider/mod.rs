@@ -11,7 +11,7 @@ use self::calls::{Calls, FLAGS, Functions};
 use super::{Child, News, Parent, Prepared, Verdict};
 use crate::core::config::{Server, StoreChoice};
 use crate::core::session::codec::RECORD_MAX;
-use crate::core::store::external::ExternalStore;
+use crate::core::store::external::{ExternalStore, most_of_record};
 use crate::core::store::{Store, StoreError};
 use crate::httpd::log::Level;
 use crate::httpd::pool::{Pool, Scratch};
@@ -92,6 +92,7 @@ pub unsafe fn check(settings: &Server, pool: Pool) -> Result<Verdict, String> {
     if let Some(problem) = functions.check(argument.as_deref(), pool) {
         return Err(format!("SessionStore {name}: {problem}"));
     }
+    super::can_be_counted(settings, &name, functions.lists())?;
     let lacks = |flag| !functions.has(flag);
     let facts = [
         (
@@ -109,7 +110,7 @@ pub unsafe fn check(settings: &Server, pool: Pool) -> Result<Verdict, String> {
     let warnings = facts.into_iter().filter(|(holds, _)| *holds);
     Ok(Verdict {
         warnings: warnings.map(|(_, text)| format!("SessionStore {name}: {text}")).collect(),
-        record_max: Some(functions.record_max()),
+        record_max: Some(most_of_record(functions.record_max())),
     })
 }
 

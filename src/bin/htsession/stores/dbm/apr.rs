@@ -30,6 +30,10 @@ pub fn open(database: &Database, make: bool) -> Result<Opened, Failure> {
         }
     }
     let opened = AprDbm::open(kind, &path).map_err(|cause| failed(&cause))?;
+    let opened = match database.sync {
+        true => opened.synced().map_err(|cause| failed(&cause))?,
+        false => opened,
+    };
     let store = DbmStore::new(opened, Arc::new(Alone), data);
     Ok(Opened { store: Box::new(store), _lock: Some(Box::new(lock)) })
 }

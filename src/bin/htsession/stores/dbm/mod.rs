@@ -10,7 +10,7 @@ use mod_session_store::core::config::{DbmType, StoreChoice};
 use mod_session_store::core::store::dir::{DataDir, DirError, Owner};
 
 use super::file::{in_use, refused, take};
-use super::{Access, Kind, Opened, made, whose};
+use super::{Access, Kind, Made, Opened, made, real, whose};
 use crate::failure::Failure;
 use crate::located::Located;
 
@@ -75,7 +75,11 @@ impl Kind for Database {
         Ok(found.map(|found| self.told.unwrap_or(found)))
     }
 
-    fn make(&self, owner: Option<Owner>) -> Result<String, Failure> {
+    fn place(&self) -> String {
+        format!("dbm:{}", real(&self.path()).display())
+    }
+
+    fn make(&self, owner: Option<Owner>) -> Result<Made, Failure> {
         // An existing directory says by itself whose it is.
         let owner = owner.or(DataDir::owner_of(&self.dir).map_err(refused)?);
         DataDir::prepare(&self.dir, whose(owner)?).map_err(refused)?;

@@ -10,14 +10,14 @@ use crate::core::lock::{LeaseError, Leases, MutexError, Wait};
 const NOT_AT_ALL: Duration = Duration::ZERO;
 
 #[test]
-fn an_idle_session_is_leased_confirmed_and_released_with_one_mutex_each() {
+fn an_idle_session_is_leased_and_released_with_one_mutex_each_and_confirmed_without() {
     let world = World::new(4, 4);
     let table = world.process(2);
     let lease = table.acquire(&key(1), &wait(seconds(30))).unwrap();
     assert!(table.confirm(&lease).unwrap());
     assert_eq!(world.holder(&key(1)), Some((2, lease.token)));
     table.release(lease);
-    assert_eq!(world.locks.load(Relaxed), 3);
+    assert_eq!(world.locks.load(Relaxed), 2);
     assert_eq!(table.statistics().leases, 1);
     world.assert_empty();
 }
@@ -241,7 +241,9 @@ fn a_confirmed_lease_is_safe_while_its_commit_is_under_way() {
         first.acquire(&key(1), &Wait { hold: Some(seconds(2)), ..wait(seconds(0)) }).unwrap();
     // Overdue, but nobody wanted it: still good.
     world.advance(seconds(3));
+    let locks = world.locks.load(Relaxed);
     assert!(first.confirm(&lease).unwrap());
+    assert_eq!(world.locks.load(Relaxed), locks + 1);
     let start = world.clock.monotonic();
     let taken = second.acquire(&key(1), &wait(seconds(30))).unwrap();
     assert_eq!(world.clock.monotonic().since(start), CONFIRMED);
@@ -328,6 +330,54 @@ fn a_process_keeps_threads_for_other_work() {
     world.assert_empty();
 }
 
+/// A machine died with many sessions. Here each of them has a request that holds the lease and waits for
+/// Redis to let it have the session too: nobody counted these, and they took all workers.
+#[test]
+fn who_waits_for_another_machine_is_counted_with_those_who_wait_here() {
+    let world = World::new(1, 8);
+    let (first, second) = (world.process(2), world.process(3));
+    let only_two = Wait { waiters_in_all: 2, ..wait(seconds(30)) };
+    let leases = [0, 1].map(|number| first.acquire(&key(number), &only_two).unwrap());
+    let afar = [0, 1].map(|number| first.queue(&key(number), &only_two).unwrap());
+    assert_eq!(first.statistics().waiting, 2);
+    let other = second.acquire(&key(2), &only_two).unwrap();
+    assert_eq!(second.queue(&key(2), &only_two), Err(LeaseError::TooManyWaiters));
+    assert_eq!(second.acquire(&key(0), &only_two), Err(LeaseError::TooManyWaiters));
+    leases.into_iter().for_each(|lease| first.release(lease));
+    assert_eq!(second.statistics().waiting, 2, "who lets a lease go hands it to none of them");
+    afar.into_iter().for_each(|place| first.unqueue(place));
+    second.unqueue(second.queue(&key(2), &only_two).unwrap());
+    let sure = Wait { waiters: 0, ..only_two };
+    assert_eq!(second.queue(&key(2), &sure), Err(LeaseError::TooManyWaiters));
+    second.release(other);
+    world.assert_empty();
+}
+
+#[test]
+fn a_process_keeps_threads_for_other_work_while_it_waits_for_another_machine() {
+    let world = World::new(2, 8);
+    let table = world.process(2).with_waiters_here(1);
+    let place = table.queue(&key(1), &wait(seconds(30))).unwrap();
+    assert_eq!(table.queue(&key(2), &wait(seconds(30))), Err(LeaseError::TooManyWaiters));
+    table.unqueue(place);
+    table.unqueue(table.queue(&key(2), &wait(seconds(30))).unwrap());
+    world.assert_empty();
+}
+
+#[test]
+fn who_died_while_it_waited_for_another_machine_is_not_counted_for_ever() {
+    let world = World::new(1, 8);
+    let (doomed, heir) = (world.process(2), world.process(3));
+    let only_one = Wait { waiters_in_all: 1, ..wait(seconds(30)) };
+    doomed.acquire(&key(1), &only_one).unwrap();
+    let _lost = doomed.queue(&key(1), &only_one).unwrap();
+    world.kill(2);
+    let lease = heir.acquire(&key(1), &only_one).unwrap();
+    heir.unqueue(heir.queue(&key(1), &only_one).unwrap());
+    heir.release(lease);
+    world.assert_empty();
+}
+
 #[test]
 fn a_late_release_without_the_mutex_touches_nobody_elses_entry() {
     let world = World::new(1, 6);
@@ -405,4 +455,20 @@ fn the_size_of_a_table_is_bounded() {
     assert_eq!(Layout::new(MAX_SLOTS + 1, 1), None);
     assert_eq!(Layout::new(1, MAX_OVERFLOW + 1), None);
     assert_eq!(Layout::new(256, 4096).unwrap().words(), 64 + 8 * 256 + 8 * (256 + 4096));
+}
+
+#[test]
+fn a_session_is_logged_once_a_minute_and_hides_those_of_its_slot_for_a_second_only() {
+    let world = World::new(1, 8);
+    let (table, other) = (world.process(1), world.process(2));
+    assert!(table.may_log(&key(1)));
+    assert!(!table.may_log(&key(1)) && !other.may_log(&key(1)));
+    assert!(!other.may_log(&key(2)), "at the same moment");
+    world.advance(seconds(1));
+    assert!(!table.may_log(&key(1)) && other.may_log(&key(2)));
+    world.advance(seconds(59));
+    assert!(!other.may_log(&key(2)));
+    assert!(other.may_log(&key(1)) && !table.may_log(&key(1)));
+    world.advance(seconds(60));
+    assert!(table.may_log(&key(1)));
 }

@@ -15,7 +15,7 @@ use super::sim::{key, seconds};
 use crate::core::clock::{Clock, ManualClock, Monotonic, Time};
 use crate::core::lock::host::{Owner, Owners, Parking, Words};
 use crate::core::lock::table::layout::State;
-use crate::core::lock::table::{Layout, Table};
+use crate::core::lock::table::{CONFIRMED, Layout, Table};
 use crate::core::lock::{LeaseError, Leases, MutexError, SlotMutexes, Wait};
 
 /// How a sleep ends.
@@ -335,15 +335,15 @@ fn a_kill_anywhere_costs_the_others_nothing() {
     check_random(|| outlives_a_kill(2), 200);
 }
 
-/// Leases are held too long: who confirms one is the only one who does.
-fn holds_too_long() {
+/// Leases are held too long: who confirms one is the only one who does. Each moves the clock by less than
+/// `step` milliseconds three times; so do the sleeps of those that wait.
+fn holds_too_long(hold: Duration, step: u64) {
     let machine = Machine::new(1, Sleep::Over);
-    let work = |process: Process| {
+    let work = move |process: Process| {
         let table = process.table();
-        let short = wait(Some(Duration::from_millis(100)));
-        let lease = table.acquire(&key(0), &short).unwrap();
+        let lease = table.acquire(&key(0), &wait(Some(hold))).unwrap();
         for _ in 0..3 {
-            process.machine.clock.advance(Duration::from_millis(thread_rng().gen_range(0..60)));
+            process.machine.clock.advance(Duration::from_millis(thread_rng().gen_range(0..step)));
             thread::yield_now();
         }
         if table.confirm(&lease).unwrap() {
@@ -358,5 +358,7 @@ fn holds_too_long() {
 
 #[test]
 fn a_confirmed_lease_is_the_only_one() {
-    check_random(holds_too_long, 300);
+    check_random(|| holds_too_long(Duration::from_millis(100), 60), 300);
+    // With more than it is safe for left, a lease is confirmed without the mutex.
+    check_random(|| holds_too_long(CONFIRMED + Duration::from_secs(3), 1600), 300);
 }

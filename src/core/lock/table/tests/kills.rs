@@ -54,6 +54,12 @@ impl Scene {
         self
     }
 
+    /// The leases that have an end are near it: confirming one writes.
+    fn late(self) -> Scene {
+        self.world.advance(seconds(295));
+        self
+    }
+
     fn victim_waits(mut self, number: u8) -> Scene {
         self.waiter = Some(Waiter::new(&self.victim, &key(number), &wait(seconds(1))));
         self
@@ -171,7 +177,7 @@ fn scenarios() -> Vec<Scenario> {
             || Scene::new(1, 4).bystander_holds(0).bystander_holds(1).frees_inline(),
             acquires_one,
         ),
-        ("confirms", || Scene::new(1, 4).bystander_holds(0).victim_holds(1), confirms),
+        ("confirms", || Scene::new(1, 4).bystander_holds(0).victim_holds(1).late(), confirms),
         ("releases the slot's own entry", || Scene::new(1, 4).victim_holds(1), releases),
         ("releases a spare", || Scene::new(1, 4).bystander_holds(0).victim_holds(1), releases),
         (

@@ -46,6 +46,8 @@ pub struct Memory {
     in_use: AtomicBool,
     /// Makes the next writes fail after they removed what they were to replace.
     pub drops: AtomicU32,
+    /// Keeps from it how many records it has.
+    pub uncounted: AtomicBool,
 }
 
 impl Memory {
@@ -56,6 +58,7 @@ impl Memory {
             versions: AtomicU32::new(0),
             in_use: AtomicBool::new(false),
             drops: AtomicU32::new(0),
+            uncounted: AtomicBool::new(false),
         }
     }
 
@@ -195,7 +198,9 @@ impl Backend for Arc<Memory> {
     }
 
     fn stats(&self) -> Result<Stats, StoreError> {
-        Ok(self.call(|rows| Stats { records: Some(rows.len() as u64), ..Stats::default() }))
+        let count = self.call(|rows| rows.len() as u64);
+        let known = !self.uncounted.load(Ordering::SeqCst);
+        Ok(Stats { records: known.then_some(count), ..Stats::default() })
     }
 }
 

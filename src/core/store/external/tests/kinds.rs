@@ -8,6 +8,7 @@ mod that_compares {
     use crate::core::store::conformance::{self, conformance, conformance_of_lists};
 
     conformance!(store(ALL));
+    conformance!(store(ALL); an_update_of_what_was_written_since_is_refused,);
     conformance_of_lists!(store(ALL));
 }
 
@@ -17,6 +18,7 @@ mod that_compares_and_keeps_no_times {
 
     const KIND: Facts = Facts { touches: false, finds_users: false, ..ALL };
     conformance!(store(KIND));
+    conformance!(store(KIND); an_update_of_what_was_written_since_is_refused,);
     conformance_of_lists!(store(KIND));
 }
 
@@ -25,6 +27,7 @@ mod that_keeps_bytes_alone {
     use crate::core::store::conformance::{self, conformance, conformance_of_lists};
 
     conformance!(store(PLAIN));
+    conformance!(store(PLAIN); an_update_of_what_was_written_since_is_refused,);
     conformance_of_lists!(store(PLAIN));
 }
 
@@ -34,6 +37,7 @@ mod that_keeps_bytes_and_times {
 
     const KIND: Facts = Facts { touches: true, ..PLAIN };
     conformance!(store(KIND));
+    conformance!(store(KIND); an_update_of_what_was_written_since_is_refused,);
     conformance_of_lists!(store(KIND));
 }
 
@@ -43,5 +47,6 @@ mod that_is_serial {
 
     const KIND: Facts = Facts { serial: true, ..PLAIN };
     conformance!(store(KIND));
+    conformance!(store(KIND); an_update_of_what_was_written_since_is_refused,);
     conformance_of_lists!(store(KIND));
 }

@@ -1,6 +1,7 @@
 //! Each verb as it is meant to be used.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::time::SystemTime;
 
 use super::*;
 use crate::core::clock::Time;
@@ -9,11 +10,13 @@ use crate::core::store::conformance::{
 };
 
 conformance!(new_store());
+conformance!(new_store(); an_update_of_what_was_written_since_is_refused,);
 conformance_of_lists!(new_store());
 
 mod synced {
     use super::*;
     conformance!(new_store_with(Options { sync: true, ..Options::default() }));
+    conformance!(new_store_with(Options { sync: true, ..Options::default() }); an_update_of_what_was_written_since_is_refused,);
 }
 
 mod without_openat2 {
@@ -26,7 +29,42 @@ mod without_openat2 {
     }
 
     conformance!(old_kernel());
+    conformance!(old_kernel(); an_update_of_what_was_written_since_is_refused,);
     conformance_of_lists!(old_kernel());
+}
+
+/// As if it was written so much later than it was.
+fn date_forward(file: &Path, by: Duration) {
+    let file = fs::File::options().write(true).open(file).unwrap();
+    file.set_modified(SystemTime::now() + by).unwrap();
+}
+
+#[test]
+fn a_file_that_somebody_else_wrote_long_after_it_was_read_is_not_written_over() {
+    // The second one outgrows the file, and gets another.
+    for theirs in [&[1_u8; 8][..], &[1; 3000]] {
+        let (home, store) = new_store();
+        store.create(&key(1), &record(7)).unwrap();
+        let late = store.load(&key(1)).unwrap().unwrap().held;
+        store.update(&key(1), Held::default(), &record_with(7, theirs)).unwrap();
+        date_forward(&file_of(&home, &key(1)), Duration::from_secs(2));
+        let refused = store.update(&key(1), late, &record_with(7, b"late"));
+        assert!(matches!(refused, Err(StoreError::Overtaken)));
+        assert_eq!(stored(&store, &key(1)), Some(record_with(7, theirs)));
+    }
+}
+
+#[test]
+fn a_file_that_was_only_visited_since_is_written() {
+    let (home, store) = new_store();
+    store.create(&key(1), &record(7)).unwrap();
+    let held = store.load(&key(1)).unwrap().unwrap().held;
+    let visit = Visit { accessed: Time(250), deadline: Time(350) };
+    store.touch(&key(1), &Held::default(), 7, visit).unwrap();
+    date_forward(&file_of(&home, &key(1)), Duration::from_secs(2));
+    let held = store.update(&key(1), held, &record_with(7, b"second")).unwrap();
+    store.update(&key(1), held, &record_with(7, b"third")).unwrap();
+    assert_eq!(stored(&store, &key(1)), Some(record_with(7, b"third")));
 }
 
 #[test]
@@ -69,8 +107,8 @@ fn a_store_opened_anew_finds_what_another_wrote() {
 }
 
 #[test]
-fn a_late_update_counts_even_if_others_wrote_since_its_load() {
-    // Locking `off` and atomic additions mixed: the facts of the load are out of date by two.
+fn a_late_update_is_refused_however_often_others_wrote_since_its_load() {
+    // After two writes the slot of the version that was read has a newer one.
     let (_home, store) = new_store();
     store.create(&key(1), &record(7)).unwrap();
     for merges in 0..4 {
@@ -79,8 +117,11 @@ fn a_late_update_counts_even_if_others_wrote_since_its_load() {
             store.merge(&key(1), 7, &mut |record| Merge::Write(Box::new(record))).unwrap();
         }
         let late = record_with(7, format!("after {merges}").as_bytes());
-        store.update(&key(1), held, &late).unwrap();
-        assert_eq!(stored(&store, &key(1)), Some(late));
+        let result = store.update(&key(1), held, &late);
+        match merges {
+            0 => assert!(result.is_ok()),
+            _ => assert!(matches!(result, Err(StoreError::Overtaken)), "{merges}"),
+        }
     }
 }
 
@@ -89,8 +130,11 @@ fn a_file_that_grew_is_found_by_who_loaded_it_before() {
     let (_home, store) = new_store();
     store.create(&key(1), &record(7)).unwrap();
     let before = store.load(&key(1)).unwrap().unwrap().held;
-    store.update(&key(1), Held::default(), &record_with(7, &[1; 2000])).unwrap();
-    let after = store.update(&key(1), before, &record_with(7, b"small again")).unwrap();
+    let after = store.update(&key(1), Held::default(), &record_with(7, &[1; 2000])).unwrap();
+    let visit = Visit { accessed: Time(250), deadline: Time(350) };
+    store.touch(&key(1), &before, 7, visit).unwrap();
+    assert_eq!(stored(&store, &key(1)).unwrap().accessed, Time(250));
+    let after = store.update(&key(1), after, &record_with(7, b"small again")).unwrap();
     assert_eq!(stored(&store, &key(1)), Some(record_with(7, b"small again")));
     store.update(&key(1), after, &record_with(7, b"and again")).unwrap();
     assert_eq!(stored(&store, &key(1)), Some(record_with(7, b"and again")));

@@ -3,6 +3,7 @@
 use super::sim::{SimStore, World};
 use super::*;
 use crate::core::clock::Time;
+use crate::core::session::record::Client;
 use crate::core::store::conformance::{record, record_with, stored, values};
 
 const BYTES: u64 = 16 << 10;
@@ -183,11 +184,11 @@ fn the_largest_record_is_kept_updated_and_no_larger_one() {
 #[test]
 fn a_hundred_thousand_sessions_of_300_bytes_fit_in_64_megabytes() {
     let store = local(64 << 20);
-    let mut session = Record { client: "203.0.113.101".into(), ..anonymous() };
+    let mut session = Record { client: Client::from("203.0.113.101").unwrap(), ..anonymous() };
     session.values = Default::default();
     for (name, size) in [("user", 40), ("cart", 200), ("csrf-token", 60)] {
         let name = crate::core::session::values::Key::new(name).unwrap();
-        session.values.set(&name, vec![b'x'; size]);
+        session.values.set(&name, &vec![b'x'; size]);
     }
     session.deadline = Time(u64::MAX);
     for number in 0..100_000 {
@@ -197,7 +198,7 @@ fn a_hundred_thousand_sessions_of_300_bytes_fit_in_64_megabytes() {
     assert_eq!(stats.records, Some(100_000));
     assert_eq!((counter(&store, "evicted"), counter(&store, "refused")), (0, 0));
     assert!(stats.bytes < stats.capacity && stats.capacity <= Some(64 << 20), "{stats:?}");
-    session.values.set(&crate::core::session::values::Key::new("cart").unwrap(), vec![b'y'; 200]);
+    session.values.set(&crate::core::session::values::Key::new("cart").unwrap(), &[b'y'; 200]);
     for number in (0..100_000).step_by(10) {
         store.update(&key(number), Held::default(), &session).unwrap();
     }

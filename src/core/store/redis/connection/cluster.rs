@@ -23,8 +23,9 @@ pub struct Cluster {
     place: Place,
     ways: Ways,
     map: RwLock<Arc<Map>>,
-    /// Held by who asks for the map; others go on with the one they have.
-    asking: Mutex<()>,
+    /// Held by who asks for the map; others go on with the one they have. Those that did not answer, the
+    /// latest at the end.
+    asking: Mutex<Vec<Place>>,
     /// Keeps requests away while no server tells the map.
     gate: Gate,
 }
@@ -166,10 +167,11 @@ impl Cluster {
         Some(known.unwrap_or_else(|| Arc::new(Node::new(place, &self.ways))))
     }
 
-    /// Asks who has which slots: the servers that are known to answer, then those of the address. None if
-    /// somebody else asks at the moment.
+    /// Asks who has which slots, for as long as there is time: the servers that are known to answer, then
+    /// those of the address. Those that did not answer are asked last by who comes next: else the first
+    /// ones, if they are dead, hid the others for ever. None if somebody else asks at the moment.
     fn ask_for_map(&self) -> Option<Result<(), String>> {
-        let _asking = self.asking.try_lock().ok()?;
+        let mut silent = self.asking.try_lock().ok()?;
         let old = self.map();
         let end = Instant::now() + self.ways.connect_timeout + self.ways.timeout;
         let mut why = String::from("none of its servers is known");
@@ -177,15 +179,23 @@ impl Cluster {
         let known = known.filter(|node| !node.gate.is_shut());
         let seeds = self.seeds.iter().cloned().map(Place::Host);
         let seeds = seeds.map(|place| Arc::new(Node::new(place, &self.ways)));
+        let mut nodes: Vec<_> = known.chain(seeds).collect();
+        silent.retain(|place| nodes.iter().any(|node| node.place == *place));
+        nodes.sort_by_key(|node| silent.iter().position(|place| *place == node.place));
         let mut asked: Vec<Place> = Vec::new();
-        for node in known.chain(seeds) {
+        for node in nodes {
             if asked.contains(&node.place) || Instant::now() > end {
                 continue;
             }
             asked.push(node.place.clone());
             let mut question = redis::cmd("CLUSTER");
             question.arg("SLOTS");
-            match node.ask(&question) {
+            let answer = node.ask(&question);
+            silent.retain(|place| *place != node.place);
+            if answer.is_err() {
+                silent.push(node.place.clone());
+            }
+            match answer {
                 Ok(Value::Array(runs)) => {
                     let map = self.read(&runs, &node.place, &old);
                     if !map.runs.is_empty() {

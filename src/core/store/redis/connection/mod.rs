@@ -8,6 +8,8 @@ mod cluster;
 mod gate;
 mod node;
 mod sentinel;
+#[cfg(test)]
+mod tests;
 mod trouble;
 
 use std::fmt;
@@ -15,7 +17,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{ClientTlsConfig, Pipeline, TlsCertificates, Value};
+use redis::{ClientTlsConfig, Cmd, Pipeline, TlsCertificates, Value};
 
 use self::cluster::Cluster;
 #[cfg(test)]
@@ -127,19 +129,54 @@ impl Connections {
         doing: &'static str,
         runs: &[Run<'_>],
     ) -> Vec<Result<Value, StoreError>> {
-        let one_by_one = || runs.iter().map(|run| self.ask(doing, run.key(), run)).collect();
-        if runs.len() < 2 || matches!(self.route, Route::Cluster(_)) {
-            return one_by_one();
+        match self.together(doing, runs.len(), runs.iter().map(Run::by_name)) {
+            Some(answers) => answers.into_iter().map(Ok).collect(),
+            // One that the server does not know, say: asked alone it is brought along.
+            None => runs.iter().map(|run| self.ask(doing, run.key(), run)).collect(),
         }
-        let mut together = Pipeline::with_capacity(runs.len());
-        for run in runs {
-            together.add_command(run.by_name());
+    }
+
+    /// Looks a field up under each of the names; the answers in order. A name that something else lies
+    /// under has no fields.
+    pub fn look_up(
+        &self,
+        doing: &'static str,
+        names: &[Vec<u8>],
+        field: &str,
+    ) -> Result<Vec<Value>, StoreError> {
+        let question = |name: &Vec<u8>| {
+            let mut question = redis::cmd("HGET");
+            question.arg(name).arg(field);
+            question
+        };
+        if let Some(answers) = self.together(doing, names.len(), names.iter().map(question)) {
+            return Ok(answers);
+        }
+        let alone = names.iter().map(|name| match self.ask(doing, name, &question(name)) {
+            Err(StoreError::Corrupt) => Ok(Value::Nil),
+            answer => answer,
+        });
+        alone.collect()
+    }
+
+    /// The answers to several commands at once; none where they have to be asked one by one: the servers
+    /// of a cluster have some of the keys each, and errors concern some of the commands only.
+    fn together(
+        &self,
+        doing: &'static str,
+        count: usize,
+        commands: impl Iterator<Item = Cmd>,
+    ) -> Option<Vec<Value>> {
+        if count < 2 || matches!(self.route, Route::Cluster(_)) {
+            return None;
+        }
+        let mut together = Pipeline::with_capacity(count);
+        for command in commands {
+            together.add_command(command);
         }
         match self.ask(doing, b"", &together) {
-            // One that the server does not know, say: asked alone it is brought along.
-            Ok(answers) if answers.iter().any(is_error) => one_by_one(),
-            Ok(answers) => answers.into_iter().map(Ok).collect(),
-            Err(_) => one_by_one(),
+            Ok(answers) if answers.iter().any(is_error) => None,
+            answers => answers.ok(),
         }
     }
 

@@ -17,7 +17,7 @@ use crate::core::store::redis::layout::bytes;
 pub struct Sentinels {
     name: Arc<str>,
     place: Place,
-    /// Those that answered last in front.
+    /// Those that answered last in front, those that failed last at the end.
     hosts: Mutex<Vec<Host>>,
     ways: Ways,
     to_sentinels: Ways,
@@ -90,20 +90,24 @@ impl Sentinels {
         self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks the sentinels, one after the other.
+    /// Asks the sentinels, one after the other, for as long as there is time. Those that do not answer are
+    /// asked last by who comes next: else the first ones, if they are dead, hid the others for ever.
     fn find(&self) -> Result<Arc<Node>, Trouble> {
         let mut why = String::from("there is none");
         let hosts = self.hosts().clone();
         let end = Instant::now() + self.ways.connect_timeout + self.ways.timeout;
         for host in hosts {
             let place = Place::Host(host.clone());
-            match self.asked(&place) {
+            let answer = self.asked(&place);
+            let mut hosts = self.hosts();
+            if let Some(at) = hosts.iter().position(|known| *known == host) {
+                let host = hosts.remove(at);
+                let at = if matches!(answer, Ok(Some(_))) { 0 } else { hosts.len() };
+                hosts.insert(at, host);
+            }
+            drop(hosts);
+            match answer {
                 Ok(Some(master)) => {
-                    let mut hosts = self.hosts();
-                    if let Some(at) = hosts.iter().position(|known| *known == host) {
-                        hosts.rotate_left(at);
-                    }
-                    drop(hosts);
                     return Ok(self.use_master(master));
                 }
                 Ok(None) => why = format!("{place} does not know it"),

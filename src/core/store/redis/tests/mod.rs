@@ -2,6 +2,7 @@ mod claims;
 mod conforming;
 mod outages;
 mod places;
+mod users;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;

@@ -4,10 +4,11 @@ use std::fs;
 
 use super::support::redis::{Certificates, RedisCluster};
 use super::*;
+use crate::core::clock::Time;
 use crate::core::session::codec::FORMAT;
 use crate::core::store::conformance::{key, record, record_with, stored};
 use crate::core::store::redis::connection::slot_of;
-use crate::core::store::{Store, StoreError};
+use crate::core::store::{Position, Stale, Store, StoreError, StoreKey};
 
 fn works(store: &RedisStore) {
     store.create(&key(1), &record(7)).unwrap();
@@ -247,4 +248,24 @@ fn a_missing_authority_is_a_clear_message() {
     fs::write(&path, "-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n").unwrap();
     let text = refusal(&with_files(&format!("rediss://127.0.0.1:1?ca={}", path.display())).open());
     assert!(text.contains("TLS trust anchors"), "{text}");
+}
+
+/// More records than one look at the keys finds: that one is finished, and no more of them.
+#[test]
+fn a_purge_of_many_batches_stops_behind_the_one_it_is_in() {
+    const RECORDS: u16 = 2000;
+    let redis = Redis::start();
+    let store = store(&redis.address());
+    for number in 0..RECORDS {
+        let mut id = [0; 32];
+        id[..2].copy_from_slice(&number.to_le_bytes());
+        store.create(&StoreKey::new("tests", &id), &record(7)).unwrap();
+    }
+    let purge = |from: &Position, go_on: bool| {
+        store.purge(Stale::EndedBefore(Time(301)), from, &mut || go_on).unwrap()
+    };
+    let first = purge(&Position::default(), false);
+    assert!((1..=1000).contains(&first.removed), "{} removed", first.removed);
+    let rest = purge(&first.next.expect("a position"), true);
+    assert_eq!((first.removed + rest.removed, rest.next), (u64::from(RECORDS), None));
 }
