@@ -224,7 +224,7 @@ impl<M: Words, C: Clock> Store for MemoryStore<M, C> {
     }
 
     fn create(&self, key: &StoreKey, record: &Record) -> Result<(), StoreError> {
-        let draft = Draft::new(record, self.layout.record_max())?;
+        let draft = Draft::new(key, record, self.layout.record_max())?;
         self.with_key(key, |shard| {
             if shard.find(key)?.is_some() {
                 return Ok(Err(StoreError::Exists));
@@ -248,7 +248,7 @@ impl<M: Words, C: Clock> Store for MemoryStore<M, C> {
     }
 
     fn update(&self, key: &StoreKey, held: Held, record: &Record) -> Result<Held, StoreError> {
-        let draft = Draft::new(record, self.layout.record_max())?;
+        let draft = Draft::new(key, record, self.layout.record_max())?;
         self.with_key(key, |shard| self.put(shard, key, &draft, held.version))?;
         Ok(Held::version(draft.check))
     }
@@ -269,7 +269,7 @@ impl<M: Words, C: Clock> Store for MemoryStore<M, C> {
             Merge::Keep => Ok(()),
             Merge::Write(changed) if changed.incarnation != incarnation => Err(StoreError::Gone),
             Merge::Write(changed) => {
-                let draft = Draft::new(&changed, self.layout.record_max())?;
+                let draft = Draft::new(key, &changed, self.layout.record_max())?;
                 sure(&shard, |shard| self.put(shard, key, &draft, None))
             }
         }

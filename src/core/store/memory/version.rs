@@ -1,6 +1,6 @@
 //! Versions of records as bytes: made before a mutex is taken, made sense of after it is given back.
 
-use super::layout::{BLOCK, BLOCK_WORDS, Block, VERSION_HEAD, blocks_of, user_hash};
+use super::layout::{BLOCK, BLOCK_WORDS, Block, VERSION_HEAD, blocks_of, key_words, user_hash};
 use super::shard::{Broken, Shard};
 use crate::core::clock::Time;
 use crate::core::lock::host::Words;
@@ -20,7 +20,7 @@ pub(super) struct Draft {
     bytes: Vec<u8>,
     /// Bytes of the payload.
     pub length: usize,
-    /// Sum of the payload: which version it is.
+    /// Sum of the payload, see [`sum`]: which version it is.
     pub check: u64,
     pub incarnation: u64,
     /// Hash of scope and user, if there is a user.
@@ -30,7 +30,7 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    pub fn new(record: &Record, most: usize) -> Result<Draft, StoreError> {
+    pub fn new(key: &StoreKey, record: &Record, most: usize) -> Result<Draft, StoreError> {
         let room = VERSION_HEAD + 128 + record.bytes() + 24 * record.values.len() + BLOCK;
         let mut bytes = Vec::with_capacity(room);
         bytes.resize(VERSION_HEAD, 0);
@@ -39,7 +39,7 @@ impl Draft {
         if length > most {
             return Err(StoreError::TooLarge(most));
         }
-        let check = xxh64(&bytes[VERSION_HEAD..], record.incarnation);
+        let check = sum(&bytes[VERSION_HEAD..], key, record.incarnation);
         let head = [check, record.deadline.0, record.accessed.0];
         for (chunk, word) in bytes.chunks_exact_mut(8).zip(head) {
             chunk.copy_from_slice(&word.to_le_bytes());
@@ -53,6 +53,16 @@ impl Draft {
     pub fn blocks(&self) -> u32 {
         blocks_of(self.length)
     }
+}
+
+/// The sum of a payload, which is that of no other entry with the same bytes: words of an entry that
+/// somebody wrote over may lead to the version of another one.
+fn sum(payload: &[u8], key: &StoreKey, incarnation: u64) -> u64 {
+    let seed = key_words(key).into_iter().fold(incarnation, |seed, word| {
+        // Turned, since equal words would undo one another.
+        seed.rotate_left(17).wrapping_add(word)
+    });
+    xxh64(payload, seed)
 }
 
 /// The second by which a time has passed; the last one for all that come later.
@@ -78,7 +88,7 @@ impl Copied {
 
     /// The sum of its bytes.
     pub fn sum(&self) -> u64 {
-        xxh64(self.payload(), self.incarnation)
+        sum(self.payload(), &self.key, self.incarnation)
     }
 
     /// Whether its bytes are those that were written.
