@@ -104,11 +104,22 @@ impl Pool {
 /// A value in memory of a pool, where asking for memory costs next to nothing: what `Box` is elsewhere.
 pub struct Placed<T>(*mut T, PhantomData<T>);
 
+impl<T> Placed<T> {
+    /// Takes over a value that [`Pool::place`] placed.
+    ///
+    /// # Safety
+    /// As [`Pool::own`]; nobody else has the address.
+    pub unsafe fn from_raw(placed: *mut T) -> Placed<T> {
+        Placed(placed, PhantomData)
+    }
+}
+
 impl<T> Deref for Placed<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: placed by `Pool::own`, whose caller vouches for the pool; nobody else has the address.
+        // SAFETY: placed by `Pool::place`; who made this vouches for the pool, and that nobody else has the
+        // address.
         unsafe { &*self.0 }
     }
 }

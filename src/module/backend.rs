@@ -41,6 +41,10 @@ pub fn await_head(request: Request<'_>, slot: &Slot) -> Result<(), Failure> {
 
 /// Removes every header of ours from the answer, whoever sent it: no client, cache or log sees it.
 pub fn strip(request: Request<'_>) -> Vec<(&[u8], &[u8])> {
+    let tables = [request.trailers_out(), request.headers_out(), request.err_headers_out()];
+    if !tables.iter().any(|table| table.has(is_ours)) {
+        return Vec::new();
+    }
     request.trailers_out().take(is_ours);
     let mut taken = request.headers_out().take(is_ours);
     taken.extend(request.err_headers_out().take(is_ours));

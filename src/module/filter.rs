@@ -69,7 +69,14 @@ pub fn output(request: Request<'_>) -> Verdict {
         handler::release(request);
         return replace(request, status);
     }
-    match first_output(request, running) {
+    // What nobody asked for so far is not committed.
+    let ready = if nothing && !awaits_head(request) {
+        backend::strip(request);
+        Ok(())
+    } else {
+        first_output(request, running)
+    };
+    match ready {
         Ok(()) => {
             raw::leave(request, std::ptr::null_mut());
             if let Ok(mut tree) = slot.tree.try_borrow_mut() {
@@ -84,6 +91,10 @@ pub fn output(request: Request<'_>) -> Verdict {
             replace(request, report::status(&failure))
         }
     }
+}
+
+fn awaits_head(request: Request<'_>) -> bool {
+    tree::slot(request).is_some_and(|slot| slot.awaited.get().is_some())
 }
 
 fn replace(request: Request<'_>, status: u16) -> Verdict {

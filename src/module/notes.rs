@@ -5,7 +5,7 @@ use std::cell::RefMut;
 use super::config::place_of;
 use super::process::{self, Process};
 use super::tree::{self, Failure, Slot};
-use crate::core::session::notes::{Applied, BLANK, Look, Offer, TIMEOUT_NOTE, is_ours, note_of};
+use crate::core::session::notes::{Applied, BLANK, Decimal, Look, Offer, TIMEOUT_NOTE, is_ours, note_of};
 use crate::core::session::values::Key;
 use crate::core::session::{Access, Services, Session, SessionError};
 use crate::httpd::request::Request;
@@ -44,7 +44,7 @@ fn offer_blank(request: Request<'_>, slot: &Slot) {
     for (name, value) in BLANK {
         notes.add_static(name, value);
     }
-    notes.add_named(TIMEOUT_NOTE, timeout.as_secs().to_string().as_bytes());
+    notes.add_named(TIMEOUT_NOTE, Decimal::of(timeout.as_secs()).digits());
 }
 
 /// What the record's handler was offered.

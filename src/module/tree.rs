@@ -238,14 +238,10 @@ unsafe extern "C" fn end_slot(record: *mut c_void) -> sys::apr_status_t {
     let state = unsafe { request.state(module_record()) };
     mark_over(request);
     if !state.is_null() && state != over() {
-        // SAFETY: placed by `make_slot`, and the mark now stands in its place.
-        let slot = unsafe { state.cast::<Slot>().read() };
-        let end = move || {
-            // All of it, so that nothing is dropped outside the guard.
-            let Slot { tree, .. } = { slot };
-            tree.into_inner().release();
-        };
-        crate::httpd::guard::guarded(end, || ());
+        // SAFETY: placed by `make_slot`, and the mark now stands in its place: nobody else drops it.
+        let mut slot = unsafe { Placed::<Slot>::from_raw(state.cast()) };
+        // All of it is moved in, so that nothing is dropped outside the guard.
+        crate::httpd::guard::guarded(move || slot.tree.get_mut().release(), || ());
     }
     0
 }

@@ -137,8 +137,10 @@ pub fn hidden_cookies(request: Request<'_>) -> Option<Vec<u8>> {
 pub fn lift_headers(request: Request<'_>) {
     let Some(slot) = tree::slot(request) else { return };
     let mut veil = slot.veil.borrow_mut();
-    uncover(request, &veil);
-    (veil.headers, veil.cookie) = (false, None);
+    if veil.headers || veil.cookie.is_some() {
+        uncover(request, &veil);
+        (veil.headers, veil.cookie) = (false, None);
+    }
 }
 
 /// The handler has returned.

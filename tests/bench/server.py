@@ -166,8 +166,10 @@ class Server:
         if self.ours:
             parts.append(rows.OURS + rows.STORES[self.store] + self.more)
         for row in rows.ROWS:
-            if row.store == self.store and (self.ours or not row.ours):
-                parts.append(f"<Location {row.path}>\n{row.place}\n</Location>")
+            # Without our module as many places, since httpd goes through all of them in each request.
+            if row.store == self.store:
+                place = row.place if self.ours or not row.ours else ""
+                parts.append(f"<Location {row.path}>\n{place}\n</Location>")
         text = "\n".join(parts) + "\n"
         if "@REDIS@" in text:
             text = text.replace("@REDIS@", self._start_redis())

@@ -56,6 +56,33 @@ fn starts_with(name: &[u8], prefix: &str) -> bool {
     name.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix.as_bytes()))
 }
 
+/// A number as text, for which no memory is asked.
+pub struct Decimal {
+    /// Twenty digits are the most.
+    digits: [u8; 20],
+    start: usize,
+}
+
+impl Decimal {
+    /// That of `number`.
+    pub fn of(mut number: u64) -> Decimal {
+        let (mut digits, mut start) = ([b'0'; 20], 20);
+        loop {
+            start -= 1;
+            digits[start] = b'0' + (number % 10) as u8;
+            number /= 10;
+            if number == 0 {
+                return Decimal { digits, start };
+            }
+        }
+    }
+
+    /// Its digits, without zeros in front.
+    pub fn digits(&self) -> &[u8] {
+        &self.digits[self.start..]
+    }
+}
+
 /// The notes that a handler was offered, in one piece of memory: each name and behind it its value, a NUL
 /// after each, as tables of notes have them. Neither has a NUL in it.
 #[derive(Clone, Default)]
@@ -110,18 +137,8 @@ impl Offer {
         self.text.push(0);
     }
 
-    fn add_number(&mut self, name: &str, mut number: u64) {
-        // Twenty digits are the most.
-        let (mut digits, mut at) = ([0; 20], 20);
-        loop {
-            at -= 1;
-            digits[at] = b'0' + (number % 10) as u8;
-            number /= 10;
-            if number == 0 {
-                break;
-            }
-        }
-        self.add(&[name], &digits[at..]);
+    fn add_number(&mut self, name: &str, number: u64) {
+        self.add(&[name], Decimal::of(number).digits());
     }
 
     /// Names and values.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::candidates::Reason;
 use super::error::SessionError;
-use super::record::Kind;
+use super::record::{Kind, Record};
 use super::state::{Access, Base, Holding, Notice, Phase, Services, Session};
 use crate::core::clock::{Monotonic, Time};
 use crate::core::config::{Locking, StoreFailure};
@@ -291,44 +291,48 @@ impl Session {
         key: &StoreKey,
         since: Option<Monotonic>,
     ) -> Result<Result<Loaded, Miss>, SessionError> {
-        match self.load(services, key, since) {
-            Ok(found) => Ok(self.judge(services, found)),
+        let mut found = self.load(services, key, since);
+        if matches!(found, Err(StoreError::Corrupt)) && self.rules.place.invalidate_corrupt() {
+            if services.store.quarantine(key)? {
+                self.notices.push(Notice::Corrupt(*key));
+                return Ok(Err(Reason::Corrupt.into()));
+            }
+            // Somebody else moved it aside, or wrote it anew meanwhile.
+            found = self.load(services, key, since);
+            if matches!(found, Ok(None) | Err(StoreError::Corrupt)) {
+                return Ok(Err(Reason::Corrupt.into()));
+            }
+        }
+        match found {
+            Ok(Some(loaded)) => Ok(match self.judge(services, &loaded.record) {
+                None => Ok(loaded),
+                Some(miss) => Err(miss),
+            }),
+            Ok(None) => Ok(Err(Reason::Unknown.into())),
             Err(StoreError::Newer(format)) => {
                 if services.leases.may_log(key) {
                     self.notices.push(Notice::Newer(format));
                 }
                 Ok(Err(Reason::Unknown.into()))
             }
-            Err(StoreError::Corrupt) if self.rules.place.invalidate_corrupt() => {
-                if services.store.quarantine(key)? {
-                    self.notices.push(Notice::Corrupt(*key));
-                    return Ok(Err(Reason::Corrupt.into()));
-                }
-                // Somebody else moved it aside, or wrote it anew meanwhile.
-                match self.load(services, key, since) {
-                    Ok(Some(found)) => Ok(self.judge(services, Some(found))),
-                    Ok(None) | Err(StoreError::Corrupt) => Ok(Err(Reason::Corrupt.into())),
-                    Err(cause) => Err(cause.into()),
-                }
-            }
             Err(cause) => Err(cause.into()),
         }
     }
 
-    fn judge(&self, services: &Services<'_>, found: Option<Loaded>) -> Result<Loaded, Miss> {
-        let (loaded, now) = (found.ok_or(Reason::Unknown)?, services.clock.now());
-        let record = &loaded.record;
+    /// Why a record counts no more, if it does not.
+    fn judge(&self, services: &Services<'_>, record: &Record) -> Option<Miss> {
+        let now = services.clock.now();
         let idle = |own| self.rules.expired(record.created, record.accessed, own, now);
         match record.kind {
             // The deadline, set by the place of the last visit, counts as well: cleanup goes by it.
             Kind::Session if now > record.deadline || idle(record.timeout) => {
-                Err(Reason::Expired.into())
+                Some(Reason::Expired.into())
             }
             // An alias that was never to be followed only keeps others off a record that is to go.
             Kind::Alias { until, .. } if now > until => {
-                Err(Miss { reason: Reason::Expired, replaced: until != Time::default() })
+                Some(Miss { reason: Reason::Expired, replaced: until != Time::default() })
             }
-            _ => Ok(loaded),
+            _ => None,
         }
     }
 

@@ -142,7 +142,7 @@ impl Touched {
 /// Bytes in front of each key and its value: how long the key is, in one, and the value.
 const HEAD: usize = 1 + size_of::<u64>();
 
-/// Bytes asked for with the first key: with them most sessions ask for memory once.
+/// Bytes asked for at least: with them most sessions ask for memory once, changes included.
 const FIRST: usize = 256;
 
 /// Keys and values in the order in which they were first set. A session has few keys (at most
@@ -180,7 +180,7 @@ impl Place {
 impl Values {
     /// None yet, and room for this many bytes of what a record has of keys and values.
     pub fn with_room(bytes: usize) -> Values {
-        Values { bytes: Vec::with_capacity(bytes), count: 0 }
+        Values { bytes: Vec::with_capacity(bytes.max(FIRST)), count: 0 }
     }
 
     fn places(&self) -> impl Iterator<Item = Place> {
@@ -233,7 +233,7 @@ impl Values {
 
     fn push(&mut self, key: &str, value: &[u8]) {
         let room = HEAD + key.len() + value.len();
-        self.bytes.reserve(if self.bytes.is_empty() { room.max(FIRST) } else { room });
+        self.bytes.reserve(if self.bytes.capacity() == 0 { room.max(FIRST) } else { room });
         // No key is longer than KEY_MAX.
         self.bytes.push(key.len() as u8);
         self.bytes.extend_from_slice(&length(value));
