@@ -5,7 +5,9 @@ use std::cell::RefMut;
 use super::config::place_of;
 use super::process::{self, Process};
 use super::tree::{self, Failure, Slot};
-use crate::core::session::notes::{Applied, BLANK, Decimal, Look, Offer, TIMEOUT_NOTE, is_ours, note_of};
+use crate::core::session::notes::{
+    Applied, BLANK, Decimal, Look, Offer, TIMEOUT_NOTE, is_ours, note_of,
+};
 use crate::core::session::values::Key;
 use crate::core::session::{Access, Services, Session, SessionError};
 use crate::httpd::request::Request;

@@ -21,7 +21,7 @@ left_out=("${elsewhere[@]}" "${mpms[@]}")
 every=(memory dbm redis)
 if [ "${1-}" = --all ]; then
     left_out=()
-    every+=(example gdbm socache)
+    every+=(example gdbm db sdbm socache)
     shift
 fi
 stores=("$@")

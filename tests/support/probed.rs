@@ -57,7 +57,7 @@ pub fn records(server: &Server) -> usize {
     match Store::current() {
         Store::File => record_files(server).len(),
         Store::Example => stored::slots(server).len(),
-        Store::Gdbm | Store::Socache => counted(server),
+        Store::Gdbm | Store::Db | Store::Sdbm | Store::Socache => counted(server),
         store => listed(server, store),
     }
 }

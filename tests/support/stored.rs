@@ -162,13 +162,16 @@ pub(super) fn slots(server: &Server) -> Vec<Vec<u8>> {
 
 /// The files that hold sessions and are there, in order.
 fn files(server: &Server) -> Vec<PathBuf> {
-    let mut found = match Store::current() {
+    let store = Store::current();
+    let mut found = match store {
         Store::File => super::probed::record_files(server),
         Store::Dbm => vec![server.data_dir().join("sessions.mdb")],
         Store::Memory => vec![server.root().join("run/session_store.memory")],
         Store::Redis => Vec::new(),
         Store::Example => vec![stores::table(server)],
-        Store::Gdbm => vec![server.data_dir().join("sessions.gdbm")],
+        Store::Gdbm | Store::Db | Store::Sdbm => {
+            store.apr_type().1.iter().map(|file| server.data_dir().join(file)).collect()
+        }
         Store::Socache => Vec::new(),
     };
     found.retain(|path| path.exists());

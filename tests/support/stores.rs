@@ -24,8 +24,12 @@ pub enum Store {
     Redis,
     /// The own store of httpd-conf/example_store.
     Example,
-    /// Dbm with one of APR's types.
+    /// Dbm with one of APR's types: GNU dbm.
     Gdbm,
+    /// Another one: Berkeley DB.
+    Db,
+    /// The one that is part of APR.
+    Sdbm,
     /// httpd's object cache in shared memory.
     Socache,
 }
@@ -58,13 +62,15 @@ thread_local! {
 
 impl Store {
     /// Each with its name in [`VARIABLE`].
-    pub const ALL: [(&str, Store); 7] = [
+    pub const ALL: [(&str, Store); 9] = [
         ("file", Store::File),
         ("dbm", Store::Dbm),
         ("memory", Store::Memory),
         ("redis", Store::Redis),
         ("example", Store::Example),
         ("gdbm", Store::Gdbm),
+        ("db", Store::Db),
+        ("sdbm", Store::Sdbm),
         ("socache", Store::Socache),
     ];
 
@@ -85,6 +91,19 @@ impl Store {
         Chosen { before: CHOSEN.replace(Some(self)) }
     }
 
+    /// What `SessionDBMType` is, and the files that this type makes in the data directory.
+    ///
+    /// # Panics
+    /// If it is none of APR's types.
+    pub fn apr_type(self) -> (&'static str, &'static [&'static str]) {
+        match self {
+            Store::Gdbm => ("GDBM", &["sessions.gdbm"]),
+            Store::Db => ("DB", &["sessions.db"]),
+            Store::Sdbm => ("SDBM", &["sessions.sdbm.pag", "sessions.sdbm.dir"]),
+            other => panic!("{other:?} is none of APR's types"),
+        }
+    }
+
     /// How htsession is told of it.
     pub fn tool(self, server: &Server) -> Vec<String> {
         let store = |name: String| vec!["--store".to_owned(), name];
@@ -97,9 +116,11 @@ impl Store {
             }
             Store::Redis => store(format!("{}?prefix={}", redis().address(), prefix(server))),
             Store::Example => store(format!("example:{}", table(server).display())),
-            Store::Gdbm => {
-                let file = format!("dbm:{}/sessions.gdbm", server.data_dir().display());
-                [store(file), vec!["--dbm-type".to_owned(), "GDBM".to_owned()]].concat()
+            Store::Gdbm | Store::Db | Store::Sdbm => {
+                let (kind, files) = self.apr_type();
+                let name = files[0].trim_end_matches(".pag");
+                let file = format!("dbm:{}/{name}", server.data_dir().display());
+                [store(file), vec!["--dbm-type".to_owned(), kind.to_owned()]].concat()
             }
             Store::Socache => store("socache:shmcb".to_owned()),
         }
@@ -117,9 +138,9 @@ impl Store {
                  SessionStore \"example:${{ROOT}}/run/sessions.table\"\n",
                 apxs::example_store().display()
             ),
-            Store::Gdbm => {
-                let lines = "SessionDataDir \"${DATA}\"\nSessionStore dbm\nSessionDBMType GDBM\n";
-                format!("{lines}{ASKED}")
+            Store::Gdbm | Store::Db | Store::Sdbm => {
+                let lines = "SessionDataDir \"${DATA}\"\nSessionStore dbm\n";
+                format!("{lines}SessionDBMType {}\n{ASKED}", self.apr_type().0)
             }
             Store::Socache => {
                 let module = apxs::module("socache_shmcb").map_or(String::new(), |file| {
@@ -147,6 +168,8 @@ impl Store {
             Store::Example => "problem SessionStore example",
             Store::Socache => "problem SessionStore socache",
             Store::Gdbm => "set SessionDBMType GDBM",
+            Store::Db => "set SessionDBMType DB",
+            Store::Sdbm => "set SessionDBMType SDBM",
         }
     }
 
@@ -156,7 +179,7 @@ impl Store {
             Store::File | Store::Dbm | Store::Memory => None,
             Store::Redis => Some("SessionScope is not set"),
             Store::Example => Some("SessionMaxSize allows larger sessions than this store takes"),
-            Store::Gdbm => {
+            Store::Gdbm | Store::Db | Store::Sdbm => {
                 Some("a process that is killed while it writes can damage the whole file")
             }
             Store::Socache => Some("drops the oldest sessions before their end"),
@@ -184,7 +207,9 @@ impl Store {
             Store::Example => 4016,
             Store::Memory => (8 << 20) / 64,
             Store::Socache => 250_000,
-            Store::File | Store::Dbm | Store::Redis | Store::Gdbm => 16 << 20,
+            // APR bounds a key and its value together.
+            Store::Sdbm => 900,
+            Store::File | Store::Dbm | Store::Redis | Store::Gdbm | Store::Db => 16 << 20,
         }
     }
 
@@ -198,7 +223,7 @@ impl Store {
     pub fn reach(self) -> Reach {
         match self {
             Store::File | Store::Dbm | Store::Memory | Store::Redis => Reach::Always,
-            Store::Gdbm => Reach::Alone,
+            Store::Gdbm | Store::Db | Store::Sdbm => Reach::Alone,
             Store::Example | Store::Socache => Reach::Never,
         }
     }
@@ -218,7 +243,7 @@ impl Store {
     pub fn mutexes(self) -> usize {
         match self {
             Store::File | Store::Redis | Store::Example => 0,
-            Store::Dbm | Store::Gdbm | Store::Socache => 1 + 1,
+            Store::Dbm | Store::Gdbm | Store::Db | Store::Sdbm | Store::Socache => 1 + 1,
             Store::Memory => 32 + 1,
         }
     }
