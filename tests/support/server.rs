@@ -97,9 +97,7 @@ impl Builder {
             audited: false,
             generation: AtomicU32::new(0),
         };
-        if let Some(warning) = Store::current().warning() {
-            server.audit.allow(warning);
-        }
+        Store::current().warnings().iter().for_each(|warning| server.audit.allow(warning));
         server.launch()?;
         Ok(server)
     }

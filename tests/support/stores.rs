@@ -174,15 +174,16 @@ impl Store {
     }
 
     /// What servers say of it at each start.
-    pub fn warning(self) -> Option<&'static str> {
+    pub fn warnings(self) -> &'static [&'static str] {
+        const SMALL: &str = "SessionMaxSize allows larger sessions than this store takes";
+        const FRAGILE: &str = "a process that is killed while it writes can damage the whole file";
         match self {
-            Store::File | Store::Dbm | Store::Memory => None,
-            Store::Redis => Some("SessionScope is not set"),
-            Store::Example => Some("SessionMaxSize allows larger sessions than this store takes"),
-            Store::Gdbm | Store::Db | Store::Sdbm => {
-                Some("a process that is killed while it writes can damage the whole file")
-            }
-            Store::Socache => Some("drops the oldest sessions before their end"),
+            Store::File | Store::Dbm | Store::Memory => &[],
+            Store::Redis => &["SessionScope is not set"],
+            Store::Example => &[SMALL],
+            Store::Gdbm | Store::Db => &[FRAGILE],
+            Store::Sdbm => &[FRAGILE, SMALL],
+            Store::Socache => &["drops the oldest sessions before their end"],
         }
     }
 

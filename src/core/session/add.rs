@@ -9,9 +9,10 @@ use super::values::Key;
 impl Session {
     /// Adds `delta` to the whole number under `key` (none counts as 0) and gives the sum.
     ///
-    /// Under a lease it is a change like any other, and so it is to a value that this request has
-    /// set itself and not saved. Else it is stored at once, in one step with reading what is there,
-    /// and neither revert nor a failed answer undoes it.
+    /// Under a lease it is a change like any other, but that it is added to what is there by then if
+    /// somebody else wrote all the same. It is one too to a value that this request has set itself and not
+    /// saved. Else it is stored at once, in one step with reading what is there, and neither revert nor a
+    /// failed answer undoes it.
     pub fn add(
         &mut self,
         services: &Services<'_>,
@@ -19,13 +20,17 @@ impl Session {
         delta: i64,
     ) -> Result<i64, SessionError> {
         self.may_write()?;
-        let changed = |base: &Base| base.record.values.get(key) != self.view.values.get(key);
-        if self.base.as_ref().is_none_or(changed) || self.is_exclusive(services)? {
-            let sum = sum(self.get(key), delta)?;
-            self.set(key, sum.to_string().as_bytes())?;
-            return Ok(sum);
+        let stored = |base: &Base| base.record.values.get(key) == self.view.values.get(key);
+        if let Some(base) = self.base.as_ref().filter(|base| stored(base)) {
+            let place = base.key;
+            if !self.is_held(services, place)? {
+                return self.add_stored(services, key, delta);
+            }
         }
-        self.add_stored(services, key, delta)
+        let sum = sum(self.get(key), delta)?;
+        self.put(key, sum.to_string().as_bytes())?;
+        self.touched.add(key, delta);
+        Ok(sum)
     }
 
     fn add_stored(
@@ -62,7 +67,8 @@ impl Session {
     }
 }
 
-fn sum(value: Option<&[u8]>, delta: i64) -> Result<i64, SessionError> {
+/// `delta` more than the whole number that `value` is; none counts as 0.
+pub(super) fn sum(value: Option<&[u8]>, delta: i64) -> Result<i64, SessionError> {
     let number = match value {
         None => 0,
         Some(text) => std::str::from_utf8(text)

@@ -48,6 +48,13 @@ impl Session {
 
     /// Sets `key`; past a limit the old value stays.
     pub fn set(&mut self, key: &Key, value: &[u8]) -> Result<(), SessionError> {
+        self.put(key, value)?;
+        self.touched.set(key);
+        Ok(())
+    }
+
+    /// The same, but for noting that it is a change.
+    pub(super) fn put(&mut self, key: &Key, value: &[u8]) -> Result<(), SessionError> {
         self.may_write()?;
         if self.base.is_none() && self.head_sent && !self.is_told() {
             return Err(SessionError::HeadSent);
@@ -60,7 +67,6 @@ impl Session {
         let after = bytes - old_bytes + key.as_str().len() + value.len();
         self.fits((bytes, keys), (after, keys + new_keys))?;
         self.view.values.set(key, value);
-        self.touched.add(key);
         Ok(())
     }
 
@@ -69,7 +75,7 @@ impl Session {
         self.may_write()?;
         let removed = self.view.values.remove(key);
         if removed {
-            self.touched.add(key);
+            self.touched.set(key);
         }
         Ok(removed)
     }

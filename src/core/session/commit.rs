@@ -60,8 +60,12 @@ impl Session {
         let Some(base) = &self.base else { return Ok(None) };
         let new_user = self.view.user != base.record.user;
         // Under a lease nobody else can be filling the session.
-        if self.view.is_empty() && !base.record.is_empty() && self.is_exclusive(services)? {
-            return self.delete_emptied(services);
+        if self.view.is_empty()
+            && !base.record.is_empty()
+            && self.is_exclusive(services)?
+            && self.delete_emptied(services)?
+        {
+            return Ok(self.end_of_cookie());
         }
         if !new_user && !self.regenerate {
             return self.keep(services, more);

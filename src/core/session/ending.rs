@@ -3,9 +3,8 @@
 use std::io;
 
 use super::candidates::Reason;
-use super::commit::Cookie;
 use super::error::SessionError;
-use super::merge::MERGE_HOPS;
+use super::merge::{MERGE_HOPS, differ};
 use super::record::{Kind, Record};
 use super::state::{Base, Naming, Services, Session, blank};
 use crate::core::clock::Time;
@@ -46,47 +45,55 @@ impl Session {
         }
     }
 
-    /// The last key, the user and all tokens went, under a lease.
-    pub(super) fn delete_emptied(
-        &mut self,
-        services: &Services<'_>,
-    ) -> Result<Cookie, SessionError> {
-        let Some(base) = &self.base else { return Ok(None) };
-        services.store.delete(&base.key, Some(base.record.incarnation))?;
+    /// The last key, the user and all tokens went, under a lease. False: somebody wrote it all the same,
+    /// and nothing was done.
+    pub(super) fn delete_emptied(&mut self, services: &Services<'_>) -> Result<bool, SessionError> {
+        let Some(base) = &self.base else { return Ok(false) };
+        let mut as_read = false;
+        let closed = services.store.merge(&base.key, base.record.incarnation, &mut |found| {
+            as_read = found.kind == Kind::Session && !differ(&found, &base.record);
+            match as_read {
+                // From here on nobody can fill it.
+                true => Merge::Write(Box::new(way_nowhere(&found))),
+                false => Merge::Keep,
+            }
+        });
+        match closed {
+            Ok(()) if !as_read => return Ok(false),
+            // As in `delete_everywhere`.
+            Ok(()) => drop(services.store.delete(&base.key, Some(base.record.incarnation))),
+            Err(StoreError::Gone) => {}
+            Err(cause) => return Err(cause.into()),
+        }
         let name = if base.alias { Naming::default() } else { self.name };
         self.start_anew(Reason::None);
         self.name = name;
         self.ended = true;
-        Ok(self.end_of_cookie())
+        Ok(true)
     }
 
-    /// Deletes a session wherever it is: without a lease another request may have given it a new id
-    /// meanwhile, and deleting its old record would delete the way to it only.
-    fn delete_everywhere(
-        &mut self,
-        services: &Services<'_>,
-        base: &Base,
-    ) -> Result<(), SessionError> {
+    /// Deletes a session wherever it is: another request may have given it a new id meanwhile, and deleting
+    /// its old record would delete the way to it only. No lease says that none has: where the last one was
+    /// held too long, and where other places take none.
+    fn delete_everywhere(&self, services: &Services<'_>, base: &Base) -> Result<(), SessionError> {
         let (mut key, incarnation) = (base.key, base.record.incarnation);
-        let alone = self.holds(services, key)?;
         for _ in 0..MERGE_HOPS {
             let mut target = None;
-            if !alone {
-                let closed = services.store.merge(&key, incarnation, &mut |found| {
-                    if let Kind::Alias { target: to, .. } = found.kind {
-                        target = Some(StoreKey::from_bytes(to));
-                        return Merge::Keep;
-                    }
-                    // From here on nobody can move it away.
-                    Merge::Write(Box::new(way_nowhere(&found)))
-                });
-                match closed {
-                    Err(StoreError::Gone) => return Ok(()),
-                    other => other?,
+            let closed = services.store.merge(&key, incarnation, &mut |found| {
+                if let Kind::Alias { target: to, .. } = found.kind {
+                    target = Some(StoreKey::from_bytes(to));
+                    return Merge::Keep;
                 }
+                // From here on nobody can move it away.
+                Merge::Write(Box::new(way_nowhere(&found)))
+            });
+            match closed {
+                Err(StoreError::Gone) => return Ok(()),
+                other => other?,
             }
             let Some(target) = target else {
-                services.store.delete(&key, Some(incarnation))?;
+                // It is over already, and nothing of it is left there: cleanup takes what this may leave.
+                let _ = services.store.delete(&key, Some(incarnation));
                 return Ok(());
             };
             key = target;

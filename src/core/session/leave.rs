@@ -68,7 +68,9 @@ impl Session {
         } else {
             way_to(to.to, now.after(grace), &base.record)
         };
-        let left = match to.alone.then(|| self.leave_alone(services, base, &way)) {
+        let alone =
+            to.alone && !leads_nowhere(&way) && (self.is_claimed() || base.held.version.is_some());
+        let left = match alone.then(|| self.leave_alone(services, base, &way)) {
             Some(Err(SessionError::Store(StoreError::Overtaken))) | None => {
                 self.leave_shared(services, base, way, (&to.to, &mut record), claim)
             }
@@ -125,7 +127,7 @@ impl Session {
         Err(StoreError::io("giving a session another id")(io::Error::other(cause)).into())
     }
 
-    /// Under a lease that keeps everybody else away. False: it is gone.
+    /// Under a lease, by a write that fails if somebody else wrote all the same. False: it is gone.
     fn leave_alone(
         &self,
         services: &Services<'_>,
@@ -133,18 +135,19 @@ impl Session {
         way: &Record,
     ) -> Result<bool, SessionError> {
         let claim = self.lease.as_ref().and_then(|holding| holding.claim.as_ref());
-        let left = if leads_nowhere(way) {
-            services.store.delete(&base.key, Some(way.incarnation))
-        } else if let Some(claim) = claim {
-            claim.update(way, true).map(|()| true)
-        } else {
-            let held = std::mem::take(&mut base.held);
-            services.store.update(&base.key, held, way).map(|_| true)
+        let left = match claim {
+            Some(claim) => claim.update(way, true),
+            None => services.store.update(&base.key, std::mem::take(&mut base.held), way).map(drop),
         };
         match left {
             Err(StoreError::Gone) => Ok(false),
-            left => Ok(left?),
+            left => Ok(left.map(|()| true)?),
         }
+    }
+
+    /// Whether the session is held against other machines.
+    fn is_claimed(&self) -> bool {
+        self.lease.as_ref().is_some_and(|holding| holding.claim.is_some())
     }
 
     fn compare(&self, found: Record, base: &Base, made: &Record, now: Time) -> Seen {

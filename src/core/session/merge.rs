@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::add::sum;
 use super::candidates::Reason;
 use super::change::size_of;
 use super::error::SessionError;
@@ -31,7 +32,7 @@ impl Rules {
 }
 
 /// Whether something of a record is not as it was that a request can change.
-fn differ(now: &Record, before: &Record) -> bool {
+pub(super) fn differ(now: &Record, before: &Record) -> bool {
     now.values != before.values
         || now.user != before.user
         || now.timeout != before.timeout
@@ -129,13 +130,17 @@ impl Session {
     }
 
     pub(super) fn apply_changes(&self, found: &mut Record, base: &Record) {
-        let changed = |key: &&_| self.view.values.get(key) != base.values.get(key);
-        for key in self.touched.iter().filter(changed) {
-            match self.view.values.get(key) {
-                Some(value) => found.values.set(key, value),
-                None => {
-                    found.values.remove(key);
-                }
+        for (key, added) in self.touched.iter() {
+            let value = self.view.values.get(key);
+            if value == base.values.get(key) {
+                continue;
+            }
+            // What others have added counts as well.
+            let sum = added.and_then(|delta| sum(found.values.get(key), delta).ok());
+            match (sum, value) {
+                (Some(sum), _) => found.values.set(key, sum.to_string().as_bytes()),
+                (None, Some(value)) => found.values.set(key, value),
+                (None, None) => drop(found.values.remove(key)),
             }
         }
         if self.view.user != base.user {

@@ -103,28 +103,53 @@ impl fmt::Debug for Key {
     }
 }
 
+/// A key that a request has set or removed.
+#[derive(Clone)]
+struct Touch {
+    key: Key,
+    /// What was added to its number, if nothing else was done to it.
+    added: Option<i64>,
+}
+
 /// Keys that a request has set or removed. Nearly always there is one: no memory is asked for it.
 #[derive(Clone, Default)]
 pub struct Touched {
-    first: Option<Key>,
-    others: Vec<Key>,
+    first: Option<Touch>,
+    others: Vec<Touch>,
 }
 
 impl Touched {
-    /// Adds a key, if it is not there.
-    pub fn add(&mut self, key: &Key) {
-        if self.iter().any(|known| known == key) {
-            return;
-        }
-        match self.first {
-            None => self.first = Some(*key),
-            Some(_) => self.others.push(*key),
+    /// Notes that a key was set or removed.
+    pub fn set(&mut self, key: &Key) {
+        match self.find(key) {
+            Some(touch) => touch.added = None,
+            None => self.push(Touch { key: *key, added: None }),
         }
     }
 
-    /// The keys in the order in which they were first added.
-    pub fn iter(&self) -> impl Iterator<Item = &Key> {
-        self.first.iter().chain(&self.others)
+    /// Notes that `delta` was added to the number of a key.
+    pub fn add(&mut self, key: &Key, delta: i64) {
+        match self.find(key) {
+            Some(touch) => touch.added = touch.added.and_then(|added| added.checked_add(delta)),
+            None => self.push(Touch { key: *key, added: Some(delta) }),
+        }
+    }
+
+    fn find(&mut self, key: &Key) -> Option<&mut Touch> {
+        self.first.iter_mut().chain(&mut self.others).find(|touch| touch.key == *key)
+    }
+
+    fn push(&mut self, touch: Touch) {
+        match self.first {
+            None => self.first = Some(touch),
+            Some(_) => self.others.push(touch),
+        }
+    }
+
+    /// The keys in the order in which they were first touched, each with what was added to its number, if
+    /// nothing else was done to it.
+    pub fn iter(&self) -> impl Iterator<Item = (&Key, Option<i64>)> {
+        self.first.iter().chain(&self.others).map(|touch| (&touch.key, touch.added))
     }
 
     /// Whether there is none.

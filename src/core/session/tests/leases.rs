@@ -91,12 +91,13 @@ type Act = fn(&mut Session);
 
 #[test]
 fn a_session_is_let_go_after_a_commit_that_failed_at_any_verb() {
-    let acts: [(Verb, Act); 5] = [
+    let acts: [(Verb, Act); 6] = [
         (Verb::Update, |session| session.set(&key("a"), b"2").unwrap()),
         (Verb::Create, |session| session.regenerate().unwrap()),
         (Verb::Update, |session| session.regenerate().unwrap()),
-        (Verb::Delete, |session| session.set_user(Some("ann")).unwrap()),
-        (Verb::Delete, |session| session.invalidate().unwrap()),
+        (Verb::Merge, |session| session.set_user(Some("ann")).unwrap()),
+        (Verb::Merge, |session| session.invalidate().unwrap()),
+        (Verb::Merge, |session| assert!(session.unset(&key("a")).unwrap())),
     ];
     for (verb, act) in acts {
         let world = World::new();

@@ -3,7 +3,7 @@
 use super::world::{Browser, LAST, MORE, World, key, minutes, value};
 use crate::core::config::Locking;
 use crate::core::session::record::Kind;
-use crate::core::session::{Access, Notice, SessionError};
+use crate::core::session::{Access, Notice, Session, SessionError};
 use crate::core::store::fake::Verb;
 
 fn browser(lines: &[&str], locking: Locking) -> Browser {
@@ -252,4 +252,100 @@ fn a_holder_reads_again_before_it_writes_where_others_write_without_a_lease() {
     browser.finish(&mut session, LAST).unwrap();
     let look = browser.look();
     assert_eq!(["b", "c"].map(|name| value(&look, name).unwrap()), ["mine", "theirs"]);
+}
+
+/// A request that holds its session, and one that takes no lease although nothing says that there are such:
+/// where a `.htaccess` file says so, where a request has two sessions, or on another machine.
+fn holder_and_other() -> (Browser, Browser) {
+    let browser = browser(&[], Locking::Request);
+    let other = other(&browser);
+    (browser, other)
+}
+
+#[test]
+fn who_empties_a_session_deletes_nothing_that_came_without_a_lease() {
+    let (mut browser, mut other) = holder_and_other();
+    let mut session = browser.open();
+    assert!(session.unset(&key("a")).unwrap());
+    other.put("b", "theirs");
+    browser.finish(&mut session, LAST).unwrap();
+    assert_eq!((browser.value("a"), browser.value("b").as_deref()), (None, Some("theirs")));
+}
+
+#[test]
+fn who_logs_in_takes_along_what_came_without_a_lease() {
+    for at in [Verb::Create, Verb::Merge] {
+        let (mut browser, mut other) = holder_and_other();
+        let world = browser.world.clone();
+        let mut session = browser.open();
+        session.set_user(Some("ann")).unwrap();
+        world.store.before(at, move || drop(other.put("b", "theirs")));
+        browser.finish(&mut session, LAST).unwrap();
+        assert_eq!(browser.value("b").as_deref(), Some("theirs"), "{at:?}");
+        assert_eq!((browser.look().user(), world.store.len()), (Some("ann"), 1), "{at:?}");
+    }
+}
+
+#[test]
+fn what_is_given_a_new_id_without_a_lease_ends_with_the_holder_that_ends_it() {
+    let ends: [fn(&mut Session); 2] =
+        [|session| session.invalidate().unwrap(), |session| session.delete().unwrap()];
+    for end in ends {
+        let (mut browser, mut other) = holder_and_other();
+        let mut session = browser.open();
+        other.visit(|session| session.regenerate().unwrap());
+        end(&mut session);
+        browser.finish(&mut session, LAST).unwrap();
+        assert!(other.look().is_new(), "it lives on under its new id");
+    }
+}
+
+#[test]
+fn a_session_that_was_made_in_the_same_answer_is_not_left_behind_blindly() {
+    let mut browser = World::new().browser(&[]);
+    let mut session = browser.open();
+    session.set(&key("a"), b"1").unwrap();
+    let cookie = session.commit(&browser.world.services(), MORE).unwrap();
+    browser.take(&cookie);
+    other(&browser).put("b", "theirs");
+    session.regenerate().unwrap();
+    browser.finish(&mut session, LAST).unwrap();
+    assert_eq!(browser.value("b").as_deref(), Some("theirs"));
+}
+
+#[test]
+fn sums_of_a_holder_and_of_one_without_a_lease_are_of_both() {
+    let (mut browser, mut other) = holder_and_other();
+    let services = browser.world.clone();
+    let mut session = browser.open();
+    assert_eq!(session.add(&services.services(), &key("n"), 5).unwrap(), 5);
+    assert_eq!(session.add(&services.services(), &key("n"), 2).unwrap(), 7);
+    let world = browser.world.clone();
+    other.visit(|session| {
+        session.add(&world.services(), &key("n"), 10).unwrap();
+    });
+    browser.finish(&mut session, LAST).unwrap();
+    assert_eq!(browser.value("n").as_deref(), Some("17"));
+}
+
+#[test]
+fn a_number_that_was_set_is_no_sum() {
+    for set_first in [true, false] {
+        let (mut browser, mut other) = holder_and_other();
+        let world = browser.world.clone();
+        let mut session = browser.open();
+        let add = |session: &mut Session| session.add(&world.services(), &key("n"), 5).unwrap();
+        if set_first {
+            session.set(&key("n"), b"1").unwrap();
+            assert_eq!(add(&mut session), 6);
+        } else {
+            assert_eq!(add(&mut session), 5);
+            session.set(&key("n"), b"6").unwrap();
+        }
+        other.visit(|session| {
+            add(session);
+        });
+        browser.finish(&mut session, LAST).unwrap();
+        assert_eq!(browser.value("n").as_deref(), Some("6"), "{set_first}");
+    }
 }

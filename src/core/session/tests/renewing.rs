@@ -151,7 +151,7 @@ fn a_new_id_is_made_before_the_old_one_is_given_up() {
         browser.world.store.forget_calls();
         browser.visit(change);
         let calls = browser.world.store.calls();
-        let [_, (Verb::Create, new), (_, left)] = calls[..] else { panic!("{calls:?}") };
+        let [_, (Verb::Create, new), (_, left), ..] = calls[..] else { panic!("{calls:?}") };
         assert_eq!((new, left), (browser.key(), old));
     }
 }
