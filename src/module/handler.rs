@@ -10,7 +10,7 @@ use super::tree::{self, Failure, Slot, Tree};
 use super::veil::{self, Shown};
 use super::{answer, backend, language, notes, process, raw, report};
 use crate::core::config::BackendHeaders;
-use crate::core::session::{Point, Services, Session};
+use crate::core::session::Point;
 use crate::httpd::guard::trip;
 use crate::httpd::request::Request;
 use crate::httpd::sys;
@@ -107,7 +107,7 @@ fn commit_before(request: Request<'_>, kind: Kind) -> Result<(), Failure> {
         mark_head_sent(request);
     }
     let committed = commit(request, Stage { status: request.status(), more: false });
-    pause(request);
+    release(request);
     match committed {
         // No answer of ours could tell of it.
         Err(failure) if kind == Kind::Nph => {
@@ -203,19 +203,10 @@ pub fn commit(request: Request<'_>, stage: Stage) -> Result<(), Failure> {
     committed.unwrap_or(Ok(()))
 }
 
-/// Lets every session of the tree go, for good.
+/// Lets every session of the tree go.
 pub fn release(request: Request<'_>) {
-    let_all_go(request, Session::release);
-}
-
-/// Lets every session of the tree go while a handler runs, which may ask for them again.
-fn pause(request: Request<'_>) {
-    let_all_go(request, Session::pause);
-}
-
-fn let_all_go(request: Request<'_>, how: fn(&mut Session, &Services<'_>)) {
     in_tree(request, |tree, services| {
-        tree.sessions().for_each(|session| how(session, services));
+        tree.sessions().for_each(|session| session.release(services));
     });
     if let Some(anchor) = tree::slot(request.anchor()) {
         anchor.looking.set(false);
@@ -223,7 +214,10 @@ fn let_all_go(request: Request<'_>, how: fn(&mut Session, &Services<'_>)) {
 }
 
 /// Runs `body` with the sessions of the tree; not at all if there are none.
-fn in_tree<T>(request: Request<'_>, body: impl FnOnce(&mut Tree, &Services<'_>) -> T) -> Option<T> {
+fn in_tree<T>(
+    request: Request<'_>,
+    body: impl FnOnce(&mut Tree, &crate::core::session::Services<'_>) -> T,
+) -> Option<T> {
     let slot = tree::slot(request.anchor())?;
     let mut tree = slot.tree.try_borrow_mut().ok()?;
     if tree.is_empty() {

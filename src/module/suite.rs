@@ -29,7 +29,6 @@ parts!(
     a_second_update_needs_no_load,
     an_update_of_what_was_written_since_is_refused,
     an_update_without_what_the_load_held_works,
-    reading_again_shows_what_is_there_by_then,
     an_update_of_a_deleted_record_is_refused,
     nothing_hits_another_incarnation,
     deletion_names_an_incarnation_or_none,

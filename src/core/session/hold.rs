@@ -67,7 +67,7 @@ impl Session {
 
     /// Ends the lease. What was read stays to be looked at; a write takes the session again.
     pub fn let_go(&mut self, services: &Services<'_>) {
-        self.pause(services);
+        self.release(services);
         self.kept_view = self.phase == Phase::Closed && self.searched;
     }
 

@@ -9,7 +9,7 @@ use super::state::{Access, Base, Holding, Notice, Phase, Services, Session};
 use crate::core::clock::{Monotonic, Time};
 use crate::core::config::{Locking, StoreFailure};
 use crate::core::lock::{Event, Lease, LeaseError, Leases, Queued, Wait};
-use crate::core::store::{Claimed, Claims, Held, Loaded, StoreError, StoreKey};
+use crate::core::store::{Claimed, Claims, Loaded, StoreError, StoreKey};
 
 /// Most aliases followed for one id: a session may get a new id twice while an old one still
 /// counts.
@@ -100,15 +100,6 @@ impl Session {
     /// Ends the lease and forgets what was not committed. The session can be opened again; it is
     /// then read anew.
     pub fn release(&mut self, services: &Services<'_>) {
-        self.pause(services);
-        if let Some(base) = &mut self.base {
-            base.held = Default::default();
-        }
-    }
-
-    /// The same for a request whose handler runs: what the store keeps open stays so, for the case that
-    /// the session is read again.
-    pub fn pause(&mut self, services: &Services<'_>) {
         self.end_lease(services);
         if self.doomed.is_some() || self.regenerate || self.base.is_none() || self.is_changed() {
             self.undo();
@@ -116,6 +107,9 @@ impl Session {
         self.touched.clear();
         self.locks = 0;
         self.kept_view = false;
+        if let Some(base) = &mut self.base {
+            base.held = Default::default();
+        }
         if self.phase != Phase::Absent {
             self.phase = Phase::Closed;
         }
@@ -137,8 +131,7 @@ impl Session {
     fn reenter(&mut self, services: &Services<'_>, lease: bool) -> Result<(), SessionError> {
         let Some(mut base) = self.base.take() else { return Ok(()) };
         let (incarnation, user) = (base.record.incarnation, &base.record.user);
-        let before = std::mem::take(&mut base.held);
-        match self.follow(services, base.key, Some(before), lease) {
+        match self.follow(services, base.key, lease) {
             Ok(Ok(found))
                 if found.loaded.record.incarnation == incarnation
                     && found.loaded.record.user == *user =>
@@ -169,9 +162,9 @@ impl Session {
         for number in 0.. {
             let Some(&candidate) = self.candidates.ids().get(number) else { break };
             let key = StoreKey::new(&self.rules.scope, candidate.id.as_bytes());
-            let mut found = self.follow(services, key, None, lease && !look_first)?;
+            let mut found = self.follow(services, key, lease && !look_first)?;
             if look_first && found.is_ok() {
-                found = self.follow(services, key, None, true)?;
+                found = self.follow(services, key, true)?;
             }
             match found {
                 Ok(Found { key, loaded, alias }) => {
@@ -205,13 +198,11 @@ impl Session {
         }
     }
 
-    /// Goes from a key to a session, through aliases, never with two leases at once. `before` is what the
-    /// store left when the key was read before.
+    /// Goes from a key to a session, through aliases, never with two leases at once.
     fn follow(
         &mut self,
         services: &Services<'_>,
         mut key: StoreKey,
-        mut before: Option<Held>,
         lease: bool,
     ) -> Result<Result<Found, Miss>, SessionError> {
         // An alias leads to the session it was made for, not to one that took its place.
@@ -224,7 +215,7 @@ impl Session {
                 let lease = self.acquire(services, &key)?;
                 self.lease = Some(Holding { key, lease, claim: None });
             }
-            let miss = match self.look(services, &key, before.take(), since) {
+            let miss = match self.look(services, &key, since) {
                 Ok(Ok(Loaded { record, .. }))
                     if expected.is_some_and(|expected| expected != record.incarnation) =>
                 {
@@ -270,14 +261,10 @@ impl Session {
         &mut self,
         services: &Services<'_>,
         key: &StoreKey,
-        before: Option<Held>,
         since: Option<Monotonic>,
     ) -> Result<Option<Loaded>, StoreError> {
         let (Some(since), Some(claims)) = (since, services.store.claims()) else {
-            return match before {
-                Some(held) => services.store.reload(key, held),
-                None => services.store.load(key),
-            };
+            return services.store.load(key);
         };
         let waited = services.clock.monotonic().since(since);
         let timeout = self.rules.wait.timeout.saturating_sub(waited);
@@ -302,17 +289,16 @@ impl Session {
         &mut self,
         services: &Services<'_>,
         key: &StoreKey,
-        before: Option<Held>,
         since: Option<Monotonic>,
     ) -> Result<Result<Loaded, Miss>, SessionError> {
-        let mut found = self.load(services, key, before, since);
+        let mut found = self.load(services, key, since);
         if matches!(found, Err(StoreError::Corrupt)) && self.rules.place.invalidate_corrupt() {
             if services.store.quarantine(key)? {
                 self.notices.push(Notice::Corrupt(*key));
                 return Ok(Err(Reason::Corrupt.into()));
             }
             // Somebody else moved it aside, or wrote it anew meanwhile.
-            found = self.load(services, key, None, since);
+            found = self.load(services, key, since);
             if matches!(found, Ok(None) | Err(StoreError::Corrupt)) {
                 return Ok(Err(Reason::Corrupt.into()));
             }

@@ -84,10 +84,6 @@ impl<P: Population> Store for Bounded<P> {
         self.store.load(key)
     }
 
-    fn reload(&self, key: &StoreKey, held: Held) -> Result<Option<Loaded>, StoreError> {
-        self.store.reload(key, held)
-    }
-
     fn update(&self, key: &StoreKey, held: Held, record: &Record) -> Result<Held, StoreError> {
         self.store.update(key, held, record)
     }

@@ -188,12 +188,6 @@ pub trait Store: Send + Sync {
     /// Reads a record; none if there is none. Takes no lock unless what it sees makes no sense.
     fn load(&self, key: &StoreKey) -> Result<Option<Loaded>, StoreError>;
 
-    /// Reads again what `held` came with: as [`Store::load`] does, for less where something was kept open.
-    fn reload(&self, key: &StoreKey, held: Held) -> Result<Option<Loaded>, StoreError> {
-        drop(held);
-        self.load(key)
-    }
-
     /// Replaces the record that `held` came with; the caller holds its lease and nobody writes keys
     /// without one. [`StoreError::Gone`] if it is not there any more, or not this incarnation.
     /// [`StoreError::Overtaken`] if it is another version: a process that was stopped right before this

@@ -57,10 +57,6 @@ impl Store for Late {
         self.open()?.load(key)
     }
 
-    fn reload(&self, key: &StoreKey, held: Held) -> Result<Option<Loaded>, StoreError> {
-        self.open()?.reload(key, held)
-    }
-
     fn update(&self, key: &StoreKey, held: Held, record: &Record) -> Result<Held, StoreError> {
         self.open()?.update(key, held, record)
     }

@@ -119,20 +119,6 @@ fn a_session_is_let_go_after_a_commit_that_failed_at_any_verb() {
 }
 
 #[test]
-fn what_the_store_keeps_open_stays_for_a_handler_that_runs_and_ends_with_the_request() {
-    let world = World::new();
-    let mut browser = world.browser(&[]);
-    browser.put("a", "1");
-    let mut session = browser.look();
-    session.pause(&world.services());
-    assert_eq!((world.store.kept_open(), world.held()), (1, 0));
-    session.open(&world.services(), Access::Write).unwrap();
-    assert_eq!(value(&session, "a"), Some("1".to_owned()));
-    session.release(&world.services());
-    assert_eq!((world.store.kept_open(), world.held()), (0, 0));
-}
-
-#[test]
 fn a_session_that_could_not_be_made_leaves_no_lease() {
     let world = World::new();
     let mut session = world.browser(&[]).open();

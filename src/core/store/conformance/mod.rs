@@ -34,7 +34,6 @@ macro_rules! conformance {
             an_update_replaces_the_record,
             a_second_update_needs_no_load,
             an_update_without_what_the_load_held_works,
-            reading_again_shows_what_is_there_by_then,
             an_update_of_a_deleted_record_is_refused,
             nothing_hits_another_incarnation,
             deletion_names_an_incarnation_or_none,
@@ -170,22 +169,6 @@ pub fn an_update_of_what_was_written_since_is_refused(store: &dyn Store) {
     let refused = store.update(&key(1), late, &record_with(7, b"late"));
     assert!(matches!(refused, Err(StoreError::Overtaken)));
     assert_eq!(stored(store, &key(1)), Some(record_with(7, b"theirs")));
-}
-
-pub fn reading_again_shows_what_is_there_by_then(store: &dyn Store) {
-    let again = |held| store.reload(&key(1), held).unwrap();
-    store.create(&key(1), &record(7)).unwrap();
-    let before = [(); 3].map(|()| held(store, &key(1)));
-    store.update(&key(1), held(store, &key(1)), &record_with(7, b"theirs")).unwrap();
-    let [first, second, third] = before;
-    let loaded = again(first).unwrap();
-    assert_eq!(loaded.record, record_with(7, b"theirs"));
-    let last = store.update(&key(1), loaded.held, &record_with(7, b"ours")).unwrap();
-    assert_eq!(again(last).unwrap().record, record_with(7, b"ours"));
-    store.delete(&key(1), None).unwrap();
-    assert!(again(second).is_none());
-    store.create(&key(1), &record(8)).unwrap();
-    assert_eq!(again(third).unwrap().record, record(8));
 }
 
 pub fn an_update_without_what_the_load_held_works(store: &dyn Store) {

@@ -272,23 +272,6 @@ impl FileStore {
     }
 }
 
-/// What an open file holds now, if it is still in its place and that makes sense without the mutex.
-pub(super) fn read_again(file: OpenFile) -> Result<Option<(OpenFile, Record)>, StoreError> {
-    let stat = fstat(&file.fd).map_err(failed("looking at a record's file"))?;
-    // Deleted, or replaced by a larger one.
-    if stat.st_nlink == 0 {
-        return Ok(None);
-    }
-    let mut buffer = Buffer::new();
-    let known_at = SystemClock.now();
-    match understand(buffer.read(&file.fd)?) {
-        Seen::Record(facts, record) => {
-            Ok(Some((OpenFile { facts, mark: mark_of(&record), known_at, ..file }, record)))
-        }
-        _ => Ok(None),
-    }
-}
-
 /// Errors that say: what lies there was not put there by us.
 pub(super) fn is_foreign(errno: Errno) -> bool {
     matches!(errno, Errno::LOOP | Errno::NOTDIR | Errno::ISDIR | Errno::NXIO | Errno::XDEV)

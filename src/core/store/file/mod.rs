@@ -11,8 +11,6 @@
 //!   time of its latest change that it holds the version that was read; within two seconds of a write that
 //!   time does not tell, and the file is read once more. A file keeps its incarnation for life, so that
 //!   this settles the incarnation as well.
-//! - A request that looks first and takes the session for writing later reads again by the descriptor it
-//!   has, unless the file is not in its place any more.
 //! - A record that outgrows its slots gets a file of twice the size, which takes the place of the
 //!   old.
 //! - Syncing, if asked for, happens after the mutex is given back; only a file that is about to
@@ -36,7 +34,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use self::access::{Found, read_again};
+use self::access::Found;
 use self::layout::{build_file, seal_slot};
 use self::open_file::{OpenFile, failed, sequence_after, version_of, write_at};
 use self::tree::{Name, Tree};
@@ -137,14 +135,6 @@ impl Store for FileStore {
             Found::Record(file, record) => Ok(Some(Loaded { record, held: kept(Box::new(file)) })),
             Found::Newer(format) => Err(StoreError::Newer(format)),
             Found::Damaged | Found::Unfinished => Err(StoreError::Corrupt),
-        }
-    }
-
-    fn reload(&self, key: &StoreKey, held: Held) -> Result<Option<Loaded>, StoreError> {
-        let kept_file = held.kept.and_then(|held| held.downcast::<OpenFile>().ok());
-        match kept_file.map(|file| read_again(*file)).transpose()?.flatten() {
-            Some((file, record)) => Ok(Some(Loaded { record, held: kept(Box::new(file)) })),
-            None => self.load(key),
         }
     }
 

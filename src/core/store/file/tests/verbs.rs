@@ -55,18 +55,6 @@ fn a_file_that_somebody_else_wrote_long_after_it_was_read_is_not_written_over() 
 }
 
 #[test]
-fn a_file_that_was_replaced_by_a_larger_one_is_not_read_again() {
-    let (_home, store) = new_store();
-    store.create(&key(1), &record(7)).unwrap();
-    let before = store.load(&key(1)).unwrap().unwrap().held;
-    store.update(&key(1), Held::default(), &record_with(7, &[1; 3000])).unwrap();
-    let Loaded { record, held } = store.reload(&key(1), before).unwrap().unwrap();
-    assert_eq!(record, record_with(7, &[1; 3000]));
-    store.update(&key(1), held, &record_with(7, b"ours")).unwrap();
-    assert_eq!(stored(&store, &key(1)), Some(record_with(7, b"ours")));
-}
-
-#[test]
 fn a_file_that_was_only_visited_since_is_written() {
     let (home, store) = new_store();
     store.create(&key(1), &record(7)).unwrap();
