@@ -164,10 +164,25 @@ impl<'r> Request<'r> {
         unsafe { bytes_of(name) }
     }
 
-    /// Who was let in.
+    /// Who was let in, here or in a record of the same settings around this one.
     pub fn user(self) -> Option<&'r [u8]> {
         // SAFETY: a string of a live record.
         unsafe { bytes_of(self.record().user) }
+    }
+
+    /// What let that user in, as modules say it; httpd copies both to subrequests and redirects of the same
+    /// settings instead of asking anew.
+    pub fn authenticated_by(self) -> Option<&'r [u8]> {
+        // SAFETY: a string of a live record.
+        unsafe { bytes_of(self.record().ap_auth_type) }
+    }
+
+    /// Takes back that somebody was let in.
+    pub fn forget_user(self) {
+        // SAFETY: a live record in the thread that works on it.
+        unsafe { (*self.raw).user = std::ptr::null_mut() };
+        // SAFETY: as above.
+        unsafe { (*self.raw).ap_auth_type = std::ptr::null_mut() };
     }
 
     /// Says who was let in, and by what; `user` lives in the record's pool.

@@ -79,7 +79,7 @@ fn before(request: Request<'_>, slot: &Slot, engine: bool) -> Result<Kind, Failu
         _ if engine && answers => backend::await_head(request, slot)?,
         _ => return let_go(request, slot, kind, engine).map(|()| kind),
     }
-    if engine && slot.authenticated.get() && (answers || place.notes()) {
+    if engine && (answers || place.notes()) {
         language::confirm(request)?;
     }
     if engine && (kind.is_outside() || veil::shows(place, kind)) {

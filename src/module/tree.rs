@@ -70,8 +70,6 @@ pub struct Slot {
     pub named: Cell<bool>,
     /// Our filter was put into the record's chain.
     pub filtered: Cell<bool>,
-    /// `AuthType Session` has let the record's user in.
-    pub authenticated: Cell<bool>,
     /// An error took the place of its answer and has been sent.
     pub replaced: Cell<bool>,
     /// The request is over, or a fault ended its sessions.

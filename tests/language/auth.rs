@@ -140,6 +140,32 @@ fn an_included_part_is_not_run_for_a_user_whose_session_has_ended_by_then() {
     server.allow_log("unable to include");
 }
 
+/// A page leads on to another one of the same place while the session is ended. httpd takes over who was let in
+/// without asking again; the page was once made for the user all the same.
+#[test]
+fn a_redirects_target_is_not_run_for_a_user_whose_session_has_ended_by_then() {
+    let server = pages().conf(LOGIN).conf("SessionLockTimeout 20s").start();
+    let mut client = visitor(&server);
+    run(&mut client, "set_user:ann");
+    let signals = Signals::of(&server);
+    let open = |path: &str, ops: &str| {
+        client.clone().open(&Request::get(&format!("{path}?open:write;{ops}")).close())
+    };
+    let (ready, go) = (signals.give("ready"), signals.await_("go"));
+    let page = open("/in", &format!("{ready};{go};redirect:/in%3Fuser"));
+    signals.wait("ready");
+    let (held, end) = (signals.give("held"), signals.await_("end"));
+    let mut logout = open("/probe", &format!("invalidate;{held};{end}"));
+    assert!(!logout.stirs(std::time::Duration::from_millis(300)), "it did not wait");
+    signals.raise("go");
+    signals.wait("held");
+    signals.raise("end");
+    answer(logout).expect(200);
+    let late = answer(page);
+    assert_eq!(late.status, 403, "{}", late.text());
+    server.expect_log("the session that let the user in has ended");
+}
+
 #[test]
 fn authtype_session_without_the_engine_is_an_error_that_says_so() {
     let server = pages()

@@ -1,5 +1,7 @@
 //! `AuthType Session`: the session's user is the request's.
 
+use std::ffi::CStr;
+
 use super::look;
 use crate::core::session::SessionError;
 use crate::httpd::request::Request;
@@ -8,6 +10,8 @@ use crate::module::report;
 use crate::module::tree::{self, Failure};
 
 const NAME: &[u8] = b"session";
+/// What is said to have let the user in.
+const BY: &CStr = c"Session";
 
 /// Names the user of a request where `AuthType Session` is set; 401 if there is none.
 pub fn check(request: Request<'_>) -> i32 {
@@ -17,11 +21,7 @@ pub fn check(request: Request<'_>) -> i32 {
     match look(request, |session| session.user().map(|user| request.pool().bytes(user.as_bytes())))
     {
         Ok(Some(user)) => {
-            request.set_user(user, c"Session");
-            // An included part or a redirect's target has none before.
-            if let Some(slot) = tree::slot_or_make(request) {
-                slot.authenticated.set(true);
-            }
+            request.set_user(user, BY);
             sys::OK as i32
         }
         Ok(None) => {
@@ -43,15 +43,22 @@ pub fn check(request: Request<'_>) -> i32 {
     }
 }
 
-/// Whether the user that was let in is still the session's, now that the session is held: it may have
-/// ended, or another one have logged in, between the look and now.
+/// Whether the user that was let in, here or in the record around this one, is still the session's, now that
+/// the session is held: it may have ended, or another one have logged in, between the look and now.
 pub fn confirm(request: Request<'_>) -> Result<(), Failure> {
     let user = request.user();
+    if user.is_none() || request.authenticated_by() != Some(BY.to_bytes()) {
+        return Ok(());
+    }
     let same = tree::with(request, |session, _| {
         if session.user().map(str::as_bytes) == user { Ok(()) } else { Err(SessionError::Gone) }
     });
     match same {
-        Err(Failure::Session(SessionError::Gone)) => Err(Failure::UserChanged),
+        Err(Failure::Session(SessionError::Gone)) => {
+            // Nor is the page of the error for that user.
+            request.forget_user();
+            Err(Failure::UserChanged)
+        }
         other => other,
     }
 }

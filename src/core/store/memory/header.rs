@@ -8,7 +8,7 @@ use crate::core::lock::host::Words;
 use crate::core::store::checksum::xxh64;
 
 /// A tag and, in the low half, the version of the layout. Any change of the picture raises it.
-const VERSION: u64 = 0x7353_6d65_0000_0001;
+const VERSION: u64 = 0x7353_6d65_0000_0002;
 const TAG: u64 = VERSION >> 32;
 
 /// The word that holds the process id of the server that uses the memory.

@@ -19,7 +19,7 @@
 //!                    5 version: first block (32), bytes of payload (25), user (bit 62), used (bit 63)
 //!                    6 incarnation     7 hash of scope and user (32), second of its end (32)
 //!
-//! version   a chain  0 XXH64 of the payload, seeded with the incarnation
+//! version   a chain  0 XXH64 of the payload, seeded with incarnation and key
 //!           of       1 deadline (µs)   2 accessed (µs): of the latest visit
 //!           blocks   3 … payload: what the codec makes of a record; zeros behind it
 //! ```
