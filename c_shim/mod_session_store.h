@@ -417,7 +417,8 @@ APR_DECLARE_OPTIONAL_FN(apr_status_t, session_store_regenerate,
  * SessionLocking request the first use does this by itself; under commit and off
  * it keeps out other lockers, not those who do not lock.
  * @param r a request of the tree
- * @return APR_EACCES where SessionLocking is `read`
+ * @return APR_EACCES where SessionLocking is `read`; APR_NOTFOUND if the session
+ *         has ended since it was read: what was changed is dropped
  */
 apr_status_t session_store_lock(request_rec *r);
 APR_DECLARE_OPTIONAL_FN(apr_status_t, session_store_lock, (request_rec *r));

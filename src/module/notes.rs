@@ -4,6 +4,7 @@ use std::cell::RefMut;
 
 use super::config::place_of;
 use super::process::{self, Process};
+use super::report;
 use super::tree::{self, Failure, Slot};
 use crate::core::session::notes::{
     Applied, BLANK, Decimal, Look, Offer, TIMEOUT_NOTE, is_ours, note_of,
@@ -112,8 +113,12 @@ pub fn look(request: Request<'_>) -> Result<Applied, Failure> {
         return Ok(Applied::default());
     }
     let outcome = tree::with(request, |session, services| {
-        session.open(services, Access::Write)?;
-        let applied = look.apply(session);
+        let applied = match session.take(services) {
+            // Who logs in begins another one.
+            Err(SessionError::Gone) if !look.logs_in() => Err(SessionError::Gone),
+            Ok(()) | Err(SessionError::Gone) => look.apply(session),
+            Err(cause) => return Err(cause),
+        };
         Ok((applied, of(session, services)))
     });
     let (applied, now) = outcome?;
@@ -121,6 +126,10 @@ pub fn look(request: Request<'_>) -> Result<Applied, Failure> {
     let applied = match applied {
         // Served without a session, as the place wants it; that has been logged.
         Err(SessionError::Absent) => return Ok(Applied::default()),
+        Err(SessionError::Gone) => {
+            report::dropped(request);
+            return Ok(Applied::default());
+        }
         applied => applied.map_err(Failure::Session)?,
     };
     if applied.refused > 0 {

@@ -75,6 +75,13 @@ pub fn lost(request: Request<'_>, failure: &Failure) {
     self::failure(request, "committing a session", failure);
 }
 
+/// Logs and counts changes by notes to a session that has ended since its handler let it go.
+pub fn dropped(request: Request<'_>) {
+    count(Event::Dropped);
+    let text = "a session was ended meanwhile: what its handler wrote into notes was dropped";
+    line(request, Level::Notice, text);
+}
+
 fn count(event: Event) {
     if let Some(process) = process::get() {
         process.services().leases.count(event);

@@ -144,3 +144,32 @@ fn a_session_with_a_new_id_is_found_after_a_look_and_gets_no_other() {
                   save=SUCCESS\nget=SUCCESS 2\n";
     assert_eq!(lines, wanted);
 }
+
+/// A handler lets its session go and it ends meanwhile. What the handler set then once made another session, under
+/// a new id for the visitor who had just logged out.
+#[test]
+fn a_session_that_ended_after_it_was_let_go_is_not_made_anew_unasked() {
+    let server = probed().start();
+    let gate = Gate::of(&server);
+    let mut visitor = server.client();
+    ask(&mut visitor, "/p?set:a=1;set_user:ann");
+    for (lock, more) in [("", "set:b=1"), ("", "incr:b"), ("", "set_user:eve"), ("lock;", "lock")] {
+        let mut held = holder(
+            &server,
+            &mut visitor.clone(),
+            &format!("{lock}get:a;unlock"),
+            &gate,
+            &format!("{more};get:a"),
+        );
+        ask(&mut visitor, "/p?invalidate");
+        gate.open();
+        let mut body = Vec::new();
+        while held.chunk(&mut body).expect("a chunk") {}
+        let lines = String::from_utf8(body).expect("text");
+        let op = more.split(':').next().expect("an operation");
+        assert!(lines.ends_with(&format!("{op}=NOTFOUND\nget=NOTFOUND\n")), "{more}: {lines}");
+        assert_eq!(records(&server), 0, "{more}");
+        gate.close();
+        ask(&mut visitor, "/p?set:a=1;set_user:ann");
+    }
+}

@@ -196,6 +196,26 @@ fn unlock_lets_others_have_the_session_while_the_handler_goes_on() {
 }
 
 #[test]
+fn notes_of_a_session_that_ended_after_it_was_let_go_make_no_other_one() {
+    let server = probed().start();
+    let gate = Gate::of(&server);
+    let mut visitor = server.client();
+    for (note, records_after) in [("session:b=2", 0), ("session-store.user=eve", 0)] {
+        ask(&mut visitor, "/p?set:a=1");
+        let list = format!("setnote:session-store.do=unlock;flush;wait:{gate};setnote:{note}");
+        let mut held = visitor.clone().open(&Request::get(&format!("/p?{list}")));
+        let head = held.head().expect("a head");
+        ask(&mut visitor, "/p?invalidate");
+        gate.open();
+        held.body(&head).expect("a body");
+        assert_eq!(records(&server), records_after, "{note}");
+        gate.close();
+    }
+    server.expect_log("what its handler wrote into notes was dropped");
+    server.allow_log("committing a session");
+}
+
+#[test]
 fn notes_that_make_no_sense_are_a_500_and_one_line() {
     let server = probed().log_level("debug").start();
     server.expect_log("make no sense: ");

@@ -4,15 +4,25 @@ use std::time::Duration;
 
 use super::error::SessionError;
 use super::record::Record;
-use super::state::{Phase, Services, Session};
+use super::state::{Access, Notice, Phase, Services, Session};
 use super::values::Touched;
 use crate::core::config::Locking;
 use crate::core::lock::Wait;
 
 impl Session {
+    /// Opens the session for writing. [`SessionError::Gone`] if it was seen or made before, be it let go
+    /// meanwhile, and has ended since: what comes now is another one, which is not handed over unasked.
+    pub fn take(&mut self, services: &Services<'_>) -> Result<(), SessionError> {
+        let stored = self.is_stored();
+        self.open(services, Access::Write)?;
+        let gone = stored && !self.is_stored() && self.phase != Phase::Absent;
+        if gone { Err(SessionError::Gone) } else { Ok(()) }
+    }
+
     /// Takes the session for this request tree, in every locking mode but `read`. It is read anew
     /// if it was not held; what this request changed and did not save stays changed. Locks nest: as
-    /// many [`Session::unlock`]s let it go. Without `wait` a held session is refused at once.
+    /// many [`Session::unlock`]s let it go. Without `wait` a held session is refused at once. Whether or
+    /// not it was changed, [`SessionError::Gone`] if it has ended since it was read.
     pub fn lock(&mut self, services: &Services<'_>, wait: bool) -> Result<(), SessionError> {
         if self.rules.locking == Locking::Read {
             return Err(SessionError::ReadOnly);
@@ -23,13 +33,13 @@ impl Session {
             _ => false,
         };
         if !held {
-            self.take(services, wait)?;
+            self.take_leased(services, wait)?;
         }
         self.locks = self.locks.saturating_add(1);
         Ok(())
     }
 
-    fn take(&mut self, services: &Services<'_>, wait: bool) -> Result<(), SessionError> {
+    fn take_leased(&mut self, services: &Services<'_>, wait: bool) -> Result<(), SessionError> {
         let patience = self.rules.wait;
         if !wait {
             self.rules.wait = Wait { timeout: Duration::ZERO, ..patience };
@@ -39,9 +49,16 @@ impl Session {
             _ => None,
         };
         let (view, touched) = (self.view.clone(), self.touched.clone());
+        let (known, changed) = (self.base.as_ref().map(|base| base.key), self.is_changed());
         let taken = self.open_leased(services);
         self.rules.wait = patience;
         taken?;
+        if let Some(key) = known.filter(|_| self.base.is_none()) {
+            if changed {
+                self.notices.push(Notice::ChangesDropped(key));
+            }
+            return Err(SessionError::Gone);
+        }
         if let Some(before) = before {
             self.change_again(before, view, touched);
         }

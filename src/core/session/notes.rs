@@ -311,6 +311,11 @@ impl Look {
             && self.refused == 0
     }
 
+    /// Whether the handler has logged a user in.
+    pub fn logs_in(&self) -> bool {
+        matches!(self.user, Some(Some(_)))
+    }
+
     fn changed(&mut self, name: &[u8], value: &[u8]) {
         if starts_with(name, VALUE_PREFIX) {
             match Key::from_bytes(&name[VALUE_PREFIX.len()..]) {

@@ -3,7 +3,7 @@
 use std::ffi::c_int;
 
 use super::status::{CODES, call, code};
-use super::{change, take, with};
+use super::{change, with};
 use crate::core::session::{Access, Services, Session, SessionError};
 use crate::httpd::sys::{SESSION_STORE_READ, SESSION_STORE_WRITE, apr_status_t, request_rec};
 use crate::module::notes::{self, Pending};
@@ -24,7 +24,7 @@ pub unsafe extern "C" fn session_store_open(r: *mut request_rec, mode: c_int) ->
         let opened = tree::with(request, |session, services| match access {
             Access::Read => session.open(services, Access::Read),
             Access::Write => {
-                take(session, services)?;
+                session.take(services)?;
                 if session.is_read_only() { Err(SessionError::ReadOnly) } else { Ok(()) }
             }
         });

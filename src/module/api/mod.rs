@@ -22,7 +22,7 @@ pub use self::values::*;
 use super::notes::{self, Pending};
 use super::tree;
 use crate::core::session::values::Key;
-use crate::core::session::{Access, Services, Session, SessionError};
+use crate::core::session::{Services, Session, SessionError};
 use crate::httpd::request::Request;
 use crate::httpd::sys::{SESSION_STORE_VERSION, apr_status_t, request_rec};
 use crate::httpd::table::bytes_of;
@@ -31,14 +31,6 @@ use crate::httpd::table::bytes_of;
 #[unsafe(no_mangle)]
 pub extern "C" fn session_store_version() -> c_int {
     SESSION_STORE_VERSION as c_int
-}
-
-/// Opens the session as the place says; one that was seen before and is another one now is not handed
-/// over.
-fn take(session: &mut Session, services: &Services<'_>) -> Result<(), SessionError> {
-    let found = session.is_open() && !session.is_new();
-    session.open(services, Access::Write)?;
-    if found && session.is_new() { Err(SessionError::Gone) } else { Ok(()) }
 }
 
 /// Whether the caller has opened the session for a look only.
@@ -55,7 +47,7 @@ fn with<T>(
     let outcome = tree::with(request, |session, services| {
         // What was read for its id alone is taken now; what a caller wants to look at only is not.
         if !session.is_open() || !looking {
-            take(session, services)?;
+            session.take(services)?;
         }
         body(session, services)
     });
@@ -70,7 +62,7 @@ fn look<T>(
     let looking = is_looking(request);
     let outcome = tree::with(request, |session, services| {
         if !session.was_let_go() && (!session.is_open() || !looking) {
-            take(session, services)?;
+            session.take(services)?;
         }
         body(session, services)
     });

@@ -23,7 +23,8 @@ pub fn save(request: Request<'_>, entries: Entries) -> Result<(), Failure> {
     let anchor = tree::slot(request.anchor()).ok_or(Failure::Off)?;
     let Some(save) = wanted(request, entries, anchor)? else { return Ok(()) };
     let point = Point { status: request.status(), more: false };
-    let kept = tree::with(request, |session, services| keep(session, services, &save, point));
+    let kept =
+        tree::with(request, |session, services| keep(session, services, &save, (request, point)));
     let cookie = match kept {
         // Served without a session, as the place wants it; that has been logged.
         Err(Failure::Session(SessionError::Absent)) => None,
@@ -72,7 +73,7 @@ fn keep(
     session: &mut Session,
     services: &Services<'_>,
     save: &Save,
-    point: Point,
+    (request, point): (Request<'_>, Point),
 ) -> Result<Cookie, SessionError> {
     let was_open = session.is_open();
     let was_stored = session.is_stored();
@@ -87,11 +88,13 @@ fn keep(
         false => save.apply(session).and_then(|()| session.commit(services, point)),
     };
     session.release(services);
-    if was_open {
-        // Whoever was looking goes on looking.
-        session.open(services, Access::Read)?;
+    let kept = kept?;
+    if was_open && let Err(cause) = session.open(services, Access::Read) {
+        // Whoever was looking does not go on looking. What was kept stands, and its cookie is to be sent.
+        let text = format!("reading a session after it was committed: {cause}");
+        report::line(request, Level::Error, &text);
     }
-    kept
+    Ok(kept)
 }
 
 fn goes_on_without(request: Request<'_>, failure: &Failure) -> bool {

@@ -83,16 +83,22 @@ fn a_lock_that_fails_leaves_changes_as_they_were() {
 }
 
 #[test]
-fn a_lock_on_what_was_deleted_meanwhile_drops_what_was_changed() {
-    let mut browser = counting(Locking::Commit);
-    let world = browser.world.clone();
-    let mut session = browser.open();
-    session.set(&key("a"), b"mine").unwrap();
-    browser.visit(|session| session.delete().unwrap());
-    session.lock(&world.services(), true).unwrap();
-    assert!(session.is_new() && value(&session, "a").is_none() && !session.is_leased());
-    browser.finish(&mut session, LAST).unwrap();
-    assert!(world.store.is_empty());
+fn a_lock_on_what_was_deleted_meanwhile_fails_and_drops_what_was_changed() {
+    for change in [false, true] {
+        let mut browser = counting(Locking::Commit);
+        let (world, known) = (browser.world.clone(), browser.key());
+        let mut session = browser.open();
+        if change {
+            session.set(&key("a"), b"mine").unwrap();
+        }
+        browser.clone().visit(|session| session.delete().unwrap());
+        assert!(matches!(session.lock(&world.services(), true), Err(SessionError::Gone)));
+        assert!(session.is_new() && value(&session, "a").is_none() && !session.is_leased());
+        let dropped = session.take_notices().contains(&Notice::ChangesDropped(known));
+        assert_eq!((dropped, world.held()), (change, 0));
+        browser.finish(&mut session, LAST).unwrap();
+        assert!(world.store.is_empty());
+    }
 }
 
 #[test]
