@@ -20,7 +20,9 @@ pub fn offer(request: Request<'_>, slot: &Slot) -> Result<(), Failure> {
         offer_blank(request, slot);
     } else {
         let made = tree::with(request, |session, services| {
-            session.open(services, Access::Write)?;
+            // The page that tells of it could not have the session either: it is shown what is stored.
+            let page = request.prev().is_some() && session.was_refused();
+            session.open(services, if page { Access::Read } else { Access::Write })?;
             Ok(of(session, services))
         })?;
         match notes.has(is_ours) {

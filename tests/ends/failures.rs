@@ -3,6 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::support::probed::{COOKIE, Gate, ask, probed, records};
 use crate::support::{Builder, Request, Server, Store, parallel};
@@ -282,5 +283,39 @@ fn who_waited_in_vain_is_told_when_to_come_again_on_any_error_page() {
         assert_eq!(visitor.get(path).expect(503).header("Retry-After"), Some("1"), "{path}");
     }
     assert_eq!(visitor.get("/c?return:503").expect(503).header("Retry-After"), None);
+    gate.open();
+}
+
+/// Each call, each included part and the page of the error once waited as long again: the request had a worker for
+/// many times its limit, and the page was never shown.
+#[test]
+fn a_request_waits_in_vain_once_and_its_error_page_is_shown_what_is_stored() {
+    const LIMIT: Duration = Duration::from_secs(3);
+    let server = failing("fail")
+        .conf("SessionLockTimeout 3s")
+        .conf(
+            "<Location \"/page\">\nSetHandler probe\n\
+             ErrorDocument 503 /p?note:session:a\n</Location>",
+        )
+        .start();
+    server.expect_log("a request was refused its session");
+    let gate = Gate::of(&server);
+    let mut visitor = server.client();
+    ask(&mut visitor, "/p?set:a=1");
+    let mut held = visitor.clone().open(&Request::get(&format!("/p?flush;wait:{gate}")));
+    held.head().expect("a head");
+    for (path, status, said) in [
+        ("/page", 503, "note=SUCCESS 1"),
+        ("/c?get:a;get:a;trylock;lock;get:a", 200, "get=TIMEUP\nget=TIMEUP\ntrylock=EBUSY\n"),
+        ("/c?trylock;trylock;get:a;get:a", 200, "trylock=EBUSY\ntrylock=EBUSY\nget=TIMEUP\n"),
+    ] {
+        let start = Instant::now();
+        let refused = visitor.get(path).expect(status);
+        let waited = start.elapsed();
+        assert!(refused.text().starts_with(said), "{path}: {}", refused.text());
+        let retry = (status == 503).then_some("1");
+        assert_eq!(refused.header("Retry-After"), retry, "{path}");
+        assert!((LIMIT..2 * LIMIT).contains(&waited), "{path}: {waited:?}");
+    }
     gate.open();
 }

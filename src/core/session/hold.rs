@@ -40,7 +40,7 @@ impl Session {
     }
 
     fn take_leased(&mut self, services: &Services<'_>, wait: bool) -> Result<(), SessionError> {
-        let patience = self.rules.wait;
+        let (patience, refused) = (self.rules.wait, self.refused);
         if !wait {
             self.rules.wait = Wait { timeout: Duration::ZERO, ..patience };
         }
@@ -52,6 +52,10 @@ impl Session {
         let (known, changed) = (self.base.as_ref().map(|base| base.key), self.is_changed());
         let taken = self.open_leased(services);
         self.rules.wait = patience;
+        if !wait {
+            // Who only tried may still wait.
+            self.refused = refused;
+        }
         taken?;
         if let Some(key) = known.filter(|_| self.base.is_none()) {
             if changed {

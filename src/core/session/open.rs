@@ -243,13 +243,21 @@ impl Session {
     }
 
     fn acquire(&mut self, services: &Services<'_>, key: &StoreKey) -> Result<Lease, SessionError> {
-        services.leases.acquire(key, &self.rules.wait).map_err(|cause| {
+        services.leases.acquire(key, &self.patience()).map_err(|cause| {
             self.note_refusal(services, key, cause);
             cause.into()
         })
     }
 
+    /// How this request waits for a lease: `SessionLockTimeout` bounds the whole of it, its includes and the
+    /// page of its error as well.
+    fn patience(&self) -> Wait {
+        let wait = self.rules.wait;
+        Wait { timeout: if self.refused { Duration::ZERO } else { wait.timeout }, ..wait }
+    }
+
     fn note_refusal(&mut self, services: &Services<'_>, key: &StoreKey, cause: LeaseError) {
+        self.refused = true;
         if services.leases.may_log(key) {
             self.notices.push(Notice::Refused(cause));
         }
@@ -267,7 +275,7 @@ impl Session {
             return services.store.load(key);
         };
         let waited = services.clock.monotonic().since(since);
-        let timeout = self.rules.wait.timeout.saturating_sub(waited);
+        let timeout = self.patience().timeout.saturating_sub(waited);
         match load_held(services, claims, key, &Wait { timeout, ..self.rules.wait }) {
             Ok(Some((loaded, claim))) => {
                 if let Some(holding) = &mut self.lease {

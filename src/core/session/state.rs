@@ -127,6 +127,8 @@ pub struct Session {
     /// Keys that this request set or removed since the base was read.
     pub(super) touched: Touched,
     pub(super) regenerate: bool,
+    /// It could not be had in time once: nothing in this request waits for it again.
+    pub(super) refused: bool,
     /// Explicit locks that were not given back.
     pub(super) locks: u32,
     /// Its handler let it go, and `view` is what it looked like then.
@@ -185,6 +187,7 @@ impl Session {
             has_cookie: false,
             ended: false,
             fresh: true,
+            refused: false,
             previous_visit: None,
             told_replaced: false,
             notices: Vec::new(),
@@ -220,6 +223,11 @@ impl Session {
     /// Whether other requests of this session wait for this one.
     pub fn is_leased(&self) -> bool {
         self.lease.is_some()
+    }
+
+    /// Whether this request could not have it in time.
+    pub fn was_refused(&self) -> bool {
+        self.refused
     }
 
     /// Whether it is made by this request, not found.
