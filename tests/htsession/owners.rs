@@ -7,7 +7,7 @@ use std::path::Path;
 use super::alone::copying;
 use super::{code, hashes, on, reached_alone, store_of, tool};
 use crate::steps::{run, sessions, visitor};
-use crate::support::{SERVER_USER, Store, ids_of, is_root};
+use crate::support::{SERVER_USER, Store, ids_of, is_root, is_root_or_skips};
 
 /// A user that has nothing to do with the server.
 const STRANGER: (u32, u32) = (65534, 65534);
@@ -28,7 +28,7 @@ fn users(path: &Path) -> Vec<(String, u32)> {
 #[test]
 fn root_leaves_nothing_that_the_server_cannot_open() {
     let _reached = reached_alone();
-    if !is_root() {
+    if !is_root_or_skips("root_leaves_nothing_that_the_server_cannot_open") {
         return;
     }
     let mut server = sessions().start();
@@ -52,7 +52,7 @@ fn root_leaves_nothing_that_the_server_cannot_open() {
 fn the_servers_user_does_what_root_does_and_a_stranger_nothing() {
     let _files =
         Store::File.only("what it does is done beside a server, by who may open its files");
-    if !is_root() {
+    if !is_root_or_skips("the_servers_user_does_what_root_does_and_a_stranger_nothing") {
         return;
     }
     let server = sessions().start();
@@ -114,7 +114,7 @@ fn what_the_servers_user_plants_leads_nowhere() {
 #[test]
 fn a_directory_of_another_user_than_httpd_runs_as_is_refused() {
     let _files = Store::File.only("its directory is somebody else's");
-    if !is_root() {
+    if !is_root_or_skips("a_directory_of_another_user_than_httpd_runs_as_is_refused") {
         return;
     }
     let server = sessions().start();

@@ -1,13 +1,12 @@
 //! A disk that is full for a while.
 
 use std::fs;
-use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 use std::process::Command;
 
 use crate::steps::{ask, count, probed, run, visitor};
-use crate::support::{Builder, SERVER_USER, Server, ids_of, is_root};
+use crate::support::{Builder, SERVER_USER, Server, ids_of, is_root, skipped};
 
 /// A file system in memory of a few megabytes; unmounted when dropped.
 struct SmallDisk {
@@ -58,10 +57,7 @@ pub fn full_disk_ends_by_itself(lines: &str, start: impl FnOnce(Builder) -> Serv
     let disk = match SmallDisk::new("8m") {
         Ok(disk) => disk,
         Err(why) => {
-            // Past the test harness, which shows nothing of a test that passes.
-            let line = format!("SKIPPED: no disk is filled, since none can be mounted: {why}\n");
-            std::io::stderr().write_all(line.as_bytes()).expect("saying so");
-            return;
+            return skipped(&format!("no disk is filled, since none can be mounted: {why}"));
         }
     };
     let data = disk.path().join("data");

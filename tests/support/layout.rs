@@ -1,6 +1,7 @@
 //! The folders of one server: configuration, documents, logs, data.
 
 use std::fs::{self, Permissions};
+use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,20 @@ use super::orphans::{self, Leftover};
 /// Whether this process may start a server that changes its user.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// Whether this process is root; if not, says that `what` was not tried.
+pub fn is_root_or_skips(what: &str) -> bool {
+    if !is_root() {
+        skipped(&format!("{what}: that takes root"));
+    }
+    is_root()
+}
+
+/// Says, past the test harness, which shows nothing of a test that passes, what was not tried.
+pub fn skipped(what: &str) {
+    let line = format!("SKIPPED: {what}\n");
+    std::io::stderr().write_all(line.as_bytes()).expect("saying so");
 }
 
 /// User and group that serve requests, as in `/etc/passwd` of Debian.

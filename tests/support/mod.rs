@@ -33,7 +33,7 @@ mod wait;
 
 pub use self::builder::Builder;
 pub use self::client::{Client, Jar, Request, Response, Wire};
-pub use self::layout::{SERVER_USER, ids_of, is_root};
+pub use self::layout::{SERVER_USER, ids_of, is_root, is_root_or_skips, skipped};
 pub use self::mechanism::{MECHANISMS, with_mechanism};
 pub use self::memcached::Memcached;
 pub use self::mpm::Mpm;

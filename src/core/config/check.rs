@@ -43,8 +43,8 @@ pub fn check_server(server: &Server) -> Result<Vec<Warning>, String> {
     server.memory_size()?;
     if server.cleanup_interval().is_some_and(|interval| server.cleanup_limit() > interval) {
         return Err(
-            "SessionCleanupTimeLimit is longer than SessionCleanupInterval: rounds of the \
-                    cleanup would never end"
+            "SessionCleanupTimeLimit is longer than SessionCleanupInterval: the cleanup would work for \
+             longer than it rests"
                 .to_owned(),
         );
     }

@@ -87,8 +87,17 @@ fn copy(to: &dyn Store, entry: Entry, replace: bool, counts: &mut Counts) -> Res
 fn put(to: &dyn Store, entry: &Entry, record: &Record, replace: bool) -> Result<(), StoreError> {
     match to.create(&entry.key, record) {
         Err(StoreError::Exists) if replace => {
+            let before = match to.load(&entry.key) {
+                // Nothing that anybody could want back.
+                Err(StoreError::Corrupt) => None,
+                before => before?,
+            };
             to.delete(&entry.key, None)?;
-            to.create(&entry.key, record)
+            to.create(&entry.key, record).or_else(|cause| {
+                // What does not fit replaces nothing.
+                before.map_or(Ok(()), |before| to.create(&entry.key, &before.record))?;
+                Err(cause)
+            })
         }
         other => other,
     }
@@ -110,4 +119,108 @@ fn report(out: &mut Output, counts: &Counts) -> Result<(), Failure> {
     }
     let left_behind = counts.too_large + counts.no_room + counts.unreadable;
     if left_behind == 0 { Ok(()) } else { Err(Failure::problem()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+
+    use super::*;
+    use mod_session_store::core::clock::Time;
+    use mod_session_store::core::session::record::{Client, Kind};
+    use mod_session_store::core::session::values::{Key, Values};
+    use mod_session_store::core::store::{Abilities, Held, Loaded, Merge, StoreKey, Visit};
+
+    /// Takes records of so many bytes and keeps nothing else.
+    struct Small(usize, Mutex<BTreeMap<StoreKey, Values>>);
+
+    fn record(values: Values) -> Record {
+        Record {
+            kind: Kind::Session,
+            incarnation: 1,
+            scope: [0; 8],
+            user: None,
+            created: Time(1),
+            accessed: Time(1),
+            deadline: Time(u64::MAX),
+            timeout: None,
+            client: Client::default(),
+            flags: 0,
+            tokens: Vec::new(),
+            values,
+        }
+    }
+
+    fn of_bytes(bytes: usize) -> Record {
+        let mut values = Values::default();
+        values.set(&Key::new("a").expect("a key"), &vec![0; bytes]);
+        record(values)
+    }
+
+    impl Store for Small {
+        fn name(&self) -> &'static str {
+            "small"
+        }
+
+        fn abilities(&self) -> Abilities {
+            Abilities { survives_kill: false, lists: false, compares: false }
+        }
+
+        fn create(&self, key: &StoreKey, record: &Record) -> Result<(), StoreError> {
+            let mut records = self.1.lock().expect("a lock");
+            if records.contains_key(key) {
+                return Err(StoreError::Exists);
+            }
+            if record.bytes() > self.0 {
+                return Err(StoreError::Full("a test"));
+            }
+            records.insert(*key, record.values.clone());
+            Ok(())
+        }
+
+        fn load(&self, key: &StoreKey) -> Result<Option<Loaded>, StoreError> {
+            let found = self.1.lock().expect("a lock").get(key).cloned();
+            Ok(found.map(|values| Loaded { record: record(values), held: Held::default() }))
+        }
+
+        fn delete(&self, key: &StoreKey, _: Option<u64>) -> Result<bool, StoreError> {
+            Ok(self.1.lock().expect("a lock").remove(key).is_some())
+        }
+
+        fn update(&self, _: &StoreKey, _: Held, _: &Record) -> Result<Held, StoreError> {
+            Err(StoreError::Unsupported)
+        }
+
+        fn merge(
+            &self,
+            _: &StoreKey,
+            _: u64,
+            _: &mut dyn FnMut(Record) -> Merge,
+        ) -> Result<(), StoreError> {
+            Err(StoreError::Unsupported)
+        }
+
+        fn touch(&self, _: &StoreKey, _: &Held, _: u64, _: Visit) -> Result<(), StoreError> {
+            Err(StoreError::Unsupported)
+        }
+
+        fn quarantine(&self, _: &StoreKey) -> Result<bool, StoreError> {
+            Err(StoreError::Unsupported)
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_replaces_nothing() {
+        let (to, key) = (Small(100, Mutex::default()), StoreKey::new("", &[1; 32]));
+        to.create(&key, &of_bytes(10)).expect("room");
+        for (bytes, kept, copied) in [(200, 10, 0), (50, 50, 1)] {
+            let entry = Entry { key, record: Ok(of_bytes(bytes)), bytes: 0 };
+            let mut counts = Counts::default();
+            assert!(copy(&to, entry, true, &mut counts).is_ok());
+            assert_eq!((counts.copied, counts.no_room), (copied, 1 - copied));
+            let there = to.load(&key).expect("a store").expect("a record").record;
+            assert_eq!(there, of_bytes(kept), "after {bytes}");
+        }
+    }
 }

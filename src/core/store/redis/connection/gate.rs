@@ -165,6 +165,17 @@ mod tests {
     }
 
     #[test]
+    fn the_pause_does_not_grow_past_the_longest() {
+        let gate = Gate::default();
+        gate.enter().unwrap().failed("first");
+        let trying = pass_when_due(&gate);
+        gate.state().pause = LONGEST - Duration::from_millis(1);
+        trying.failed("once more");
+        let left = gate.enter().unwrap_err().left;
+        assert!(left <= LONGEST && left > LONGEST / 2, "{left:?}");
+    }
+
+    #[test]
     fn who_began_before_the_server_failed_says_nothing_of_the_one_that_is_back() {
         let gate = Gate::default();
         let late = gate.enter().unwrap();
