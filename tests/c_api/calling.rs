@@ -1,6 +1,7 @@
 //! Calling: every function, from everywhere, with whatever arguments.
 
 use super::*;
+use crate::support::Store;
 
 #[test]
 fn every_function_does_the_same_as_optional_function_and_as_symbol() {
@@ -194,6 +195,7 @@ fn what_is_no_key_is_refused_by_every_function_that_takes_one() {
 
 #[test]
 fn what_would_pass_a_limit_is_refused_and_the_old_value_stays() {
+    let _room = Store::with_room(1200);
     let server = probed().conf("SessionMaxSize 1K\nSessionMaxKeys 3").log_level("debug").start();
     let mut visitor = server.client();
     for place in ["/c", "/p"] {
