@@ -61,8 +61,10 @@ docker-test: ## Tests against a httpd in a container, where an engine answers
 	$(call say,'tests in a container')
 	@tests/docker/run.sh test
 
-soak: ## 200 graceful restarts under load, for each kind of lock
+soak: ## 200 graceful restarts under load, for each kind of lock; 100,000 expired sessions are removed
 	SESSION_STORE_RESTARTS=200 $(CARGO) test --locked --test main restart_soak -- --nocapture
+	SESSION_STORE_EXPIRED=100000 $(CARGO) test --locked --test main \
+		cleanup::watchdog::expired_records_go -- --nocapture --test-threads 1
 
 bench: build ## Measure: requests per second and CPU per request
 	@tests/deps.sh bench

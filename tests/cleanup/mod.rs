@@ -26,7 +26,8 @@ use crate::support::{Builder, Jar, SERVER_USER, Server, Store, ids_of, is_root, 
 
 /// Longest wait for what takes seconds, and longer where ended records stay for a while.
 fn patience() -> Duration {
-    Duration::from_secs(60) + Store::current().keeps_ended()
+    let many = Duration::from_millis(6 * u64::from(expired_count()));
+    many.max(Duration::from_secs(60)) + Store::current().keeps_ended()
 }
 
 /// A server that cleans up as often as it can.
@@ -93,6 +94,13 @@ fn plant(server: &Server, batch: u8, count: u32) {
 /// Many records: `count` where they are planted without a request for each.
 fn many(count: u32) -> u32 {
     if Store::current() == Store::File { count } else { count / 10 }
+}
+
+/// How many records a cleanup beside requests has to remove: as many as `SESSION_STORE_EXPIRED` says, 5,000 files
+/// or 500 others if it is not set.
+fn expired_count() -> u32 {
+    let set = std::env::var("SESSION_STORE_EXPIRED");
+    set.map_or(many(5000), |text| text.parse().expect("SESSION_STORE_EXPIRED is no number"))
 }
 
 /// Sessions of a second, of visitors who come once.

@@ -13,12 +13,17 @@ pub fn expired_records_go_while_requests_are_served_and_sessions_stay(mpm: Mpm) 
     let server = eager().mpm(mpm).ready_for(8).start();
     let mut visitor = server.client();
     assert_eq!(ask(&mut visitor, "/c?set:k=v"), "set=SUCCESS");
-    plant(&server, 1, many(5000));
+    plant(&server, 1, expired_count());
+    let start = Instant::now();
     let visitors = Visitors::of(&server, 3);
     wait_for_records(&server, 4);
     let (visits, longest) = visitors.end();
+    println!(
+        "gone after {:?}; {visits} visits meanwhile, the slowest took {longest:?}",
+        start.elapsed()
+    );
     assert!(visits > 100 && longest < LONG, "{visits} visits, the slowest took {longest:?}");
-    let pids = wait_for_removed(&server, many(5000));
+    let pids = wait_for_removed(&server, expired_count());
     assert!(!pids.contains(&server.pid()), "the parent cleans up, as root");
     assert_eq!(ask(&mut visitor, "/c?get:k"), "get=SUCCESS v");
     // Another generation goes on.

@@ -39,7 +39,8 @@ fn what_does_not_fit_says_why() {
     assert_eq!(check(&world, &layout(BYTES, 1), boot('a')), Err(Misfit::Shards(2)));
     let version = world.load(0);
     for (word, value, misfit) in [
-        (0, version + 1, Misfit::Layout(2)),
+        (0, version - 1, Misfit::Layout(1)),
+        (0, version + 1, Misfit::Layout(version as u32 + 1)),
         (0, 0x1234_5678_0000_0001, Misfit::Damaged),
         (0, 0, Misfit::New),
         (1, 77, Misfit::Damaged),

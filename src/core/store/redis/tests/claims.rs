@@ -1,5 +1,7 @@
 //! Sessions held against other machines.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use super::support::wait::wait_for;
@@ -217,4 +219,33 @@ fn a_full_redis_lets_sessions_be_read_and_says_that_it_is_full() {
     assert!(store.delete(&key(1), None).unwrap(), "what is full can be emptied");
     redis.cli(&["CONFIG", "SET", "maxmemory", "0"]);
     store.create(&key(1), &record(7)).unwrap();
+}
+
+/// What clients send to the server while `body` runs, one command a line, without what scripts do.
+fn sent_during(redis: &Redis, body: impl FnOnce()) -> Vec<String> {
+    const END: &str = "that-is-all";
+    let mut stream = TcpStream::connect(("127.0.0.1", redis.port())).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    stream.write_all(b"MONITOR\r\n").unwrap();
+    let mut lines = BufReader::new(stream).lines().map(|line| line.unwrap());
+    assert_eq!(lines.next().unwrap(), "+OK");
+    body();
+    redis.cli(&["ECHO", END]);
+    let until = |line: &String| !line.contains(END);
+    lines.take_while(until).filter(|line| !line.contains(" lua]")).collect()
+}
+
+#[test]
+fn a_request_costs_one_round_trip_to_take_a_session_and_one_to_store_it_and_let_it_go() {
+    let redis = Redis::start();
+    let store = store(&redis.address());
+    store.create(&key(1), &record(7)).unwrap();
+    let request = |value: &[u8]| {
+        claim(&store, &not_at_all()).unwrap().update(&record_with(7, value), true).unwrap();
+    };
+    // The first one brings the scripts along.
+    request(b"first");
+    let sent = sent_during(&redis, || request(b"second"));
+    assert!(sent.len() == 2 && sent.iter().all(|line| line.contains("\"EVALSHA\"")), "{sent:?}");
+    assert_eq!(holder(&redis), "");
 }
