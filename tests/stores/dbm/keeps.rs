@@ -152,7 +152,8 @@ fn is_stopped(pid: u32) -> bool {
 /// without an end, and afterwards everything goes on.
 #[test]
 fn a_stopped_child_stops_nobody_for_ever() {
-    let server = start(on("lmdb").ready_for(32).start_servers(2), "lmdb");
+    // Synced, it has the mutex for most of the time.
+    let server = start(on("lmdb").conf("SessionSync on").ready_for(32).start_servers(2), "lmdb");
     server.expect_log("mutex");
     let writers: Vec<_> = (0..6).map(|_| visitor(&server)).collect();
     let client = visitor(&server);
@@ -183,6 +184,7 @@ fn a_stopped_child_stops_nobody_for_ever() {
             answers.push(incr().ok().map(|answer| answer.status));
             kill_process(handle, Signal::CONT).expect("letting it go on");
         }
+        println!("{} stops in {:?}", answers.len(), begun.elapsed());
         // Nothing is judged before: threads would be waited for that do not end.
         stop.store(true, Ordering::Relaxed);
     });
