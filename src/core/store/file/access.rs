@@ -7,7 +7,7 @@ use rustix::fs::{Stat, fdatasync, fstat, fsync};
 use rustix::io::Errno;
 
 use super::FileStore;
-use super::layout::{Facts, Parsed, SLOT_HEAD, build_file, later, parse, seal_slot};
+use super::layout::{Facts, SLOT_HEAD, build_file, later, latest_sequence, seal_slot};
 use super::open_file::{
     Buffer, OpenFile, Seen, failed, sequence_after, understand, write_at, write_visit,
 };
@@ -100,12 +100,10 @@ impl FileStore {
         if changed_at(&stat) <= settled && read_later {
             return Ok(true);
         }
-        // Written a moment before it was read, or visited since.
+        // Written a moment before it was read, or visited since. What looks newer may be torn: whether it is,
+        // who asks finds out.
         let mut buffer = Buffer::new();
-        Ok(match parse(buffer.read(&file.fd)?) {
-            Parsed::Version(facts, ..) => facts.sequence == file.facts.sequence,
-            _ => false,
-        })
+        Ok(latest_sequence(buffer.read(&file.fd)?, &file.facts) == Some(file.facts.sequence))
     }
 
     /// What the system knows of an open file that is fit to be written.
@@ -183,11 +181,11 @@ impl FileStore {
         if file.facts.has_room(slot.len() - SLOT_HEAD) {
             let (facts, offset) = file.facts.next(sequence);
             write_at(&file.fd, &slot, offset).map_err(failed("writing a record"))?;
-            (file.facts, file.known_at) = (facts, SystemClock.now());
+            (file.facts, file.known_at) = (facts, Time(sequence));
             return Ok(None);
         }
         let shard = self.tree.shard(name).map_err(failed("opening a subdirectory"))?;
-        file.known_at = SystemClock.now();
+        file.known_at = Time(sequence);
         (file.fd, file.facts) = self.grow(name, &shard, &slot).inspect_err(|_| {
             self.tree.drop_growing(&shard, name);
         })?;

@@ -133,6 +133,16 @@ pub fn parse(bytes: &[u8]) -> Parsed<'_> {
     }
 }
 
+/// The highest sequence in a file of which `facts` were true, be its version whole or not; none if the file is
+/// shorter.
+pub fn latest_sequence(bytes: &[u8], facts: &Facts) -> Option<u64> {
+    let of = |slot: usize| {
+        let head = bytes.get(SLOTS + slot * facts.slot_bytes..)?.get(..SLOT_HEAD)?;
+        Some(u64_at(head, 8))
+    };
+    Some(of(0)?.max(of(1)?))
+}
+
 fn newest_version(bytes: &[u8], slot_bytes: usize) -> Parsed<'_> {
     let sequence = |slot: usize| u64_at(bytes, SLOTS + slot * slot_bytes + 8);
     // Only if the later one is torn is the other one's sum worth its time.
