@@ -37,7 +37,9 @@
  * - APR_ENOTIMPL: SessionEngine is off at this place.
  * - APR_TIMEUP: another request held the session for longer than
  *   SessionLockTimeout, or too many requests wait already. Answer
- *   HTTP_SERVICE_UNAVAILABLE: Retry-After is added to it.
+ *   HTTP_SERVICE_UNAVAILABLE: Retry-After is added to it. Asked again, by
+ *   whatever handler of the request, no function waits: it has the session at
+ *   once, or answers this again.
  * - APR_EGENERAL: the store failed; the error log says how. Answer
  *   HTTP_INTERNAL_SERVER_ERROR, or go on without a session.
  *
@@ -426,7 +428,8 @@ APR_DECLARE_OPTIONAL_FN(apr_status_t, session_store_lock, (request_rec *r));
 /**
  * As session_store_lock(), without waiting.
  * @param r a request of the tree
- * @return APR_EBUSY if another request holds the session; APR_EACCES as above
+ * @return APR_EBUSY if another request holds the session; APR_EACCES and
+ *         APR_NOTFOUND as above
  */
 apr_status_t session_store_trylock(request_rec *r);
 APR_DECLARE_OPTIONAL_FN(apr_status_t, session_store_trylock, (request_rec *r));

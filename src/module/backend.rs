@@ -32,6 +32,7 @@ pub fn await_head(request: Request<'_>, slot: &Slot) -> Result<(), Failure> {
         alone = tree::with(request, |session, services| {
             let alone = !session.is_open() || session.is_read_only();
             session.open(services, Access::Write)?;
+            session.is_handed_over();
             Ok(alone)
         })?;
     }
@@ -72,7 +73,7 @@ pub fn obey_headers<'h>(
         return Ok(Some(awaited));
     }
     let outcome = tree::with(request, |session, services| {
-        session.open(services, Access::Write)?;
+        session.take(services)?;
         Ok(orders.apply(session))
     })?;
     notes::refresh_all(request, Pending::Stay);

@@ -110,8 +110,10 @@ fn first_output(request: Request<'_>, running: bool) -> Result<(), tree::Failure
     let of_backend = backend::obey(request)?.is_some();
     let more = running && !of_backend;
     handler::commit(request, Stage { status: request.status(), more })?;
-    if !more || applied.unlock {
+    if !more {
         handler::release(request);
+    } else if applied.unlock {
+        handler::unlock(request);
     }
     Ok(())
 }
@@ -121,7 +123,7 @@ fn later_output(request: Request<'_>) -> Verdict {
     let unlocked = notes::look_at_all(request).and_then(|applied| {
         if applied.unlock {
             handler::commit(request, Stage { status: request.status(), more: true })?;
-            handler::release(request);
+            handler::unlock(request);
         }
         Ok(())
     });

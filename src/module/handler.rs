@@ -10,7 +10,7 @@ use super::tree::{self, Failure, Slot, Tree};
 use super::veil::{self, Shown};
 use super::{answer, backend, language, notes, process, raw, report};
 use crate::core::config::BackendHeaders;
-use crate::core::session::Point;
+use crate::core::session::{Point, Services, Session};
 use crate::httpd::guard::trip;
 use crate::httpd::request::Request;
 use crate::httpd::sys;
@@ -205,8 +205,17 @@ pub fn commit(request: Request<'_>, stage: Stage) -> Result<(), Failure> {
 
 /// Lets every session of the tree go.
 pub fn release(request: Request<'_>) {
+    let_all_go(request, Session::release);
+}
+
+/// The same while the handler goes on, which can still look at what it has seen.
+pub fn unlock(request: Request<'_>) {
+    let_all_go(request, Session::let_go);
+}
+
+fn let_all_go(request: Request<'_>, how: fn(&mut Session, &Services<'_>)) {
     in_tree(request, |tree, services| {
-        tree.sessions().for_each(|session| session.release(services));
+        tree.sessions().for_each(|session| how(session, services));
     });
     if let Some(anchor) = tree::slot(request.anchor()) {
         anchor.looking.set(false);
@@ -214,10 +223,7 @@ pub fn release(request: Request<'_>) {
 }
 
 /// Runs `body` with the sessions of the tree; not at all if there are none.
-fn in_tree<T>(
-    request: Request<'_>,
-    body: impl FnOnce(&mut Tree, &crate::core::session::Services<'_>) -> T,
-) -> Option<T> {
+fn in_tree<T>(request: Request<'_>, body: impl FnOnce(&mut Tree, &Services<'_>) -> T) -> Option<T> {
     let slot = tree::slot(request.anchor())?;
     let mut tree = slot.tree.try_borrow_mut().ok()?;
     if tree.is_empty() {

@@ -20,9 +20,16 @@ pub fn offer(request: Request<'_>, slot: &Slot) -> Result<(), Failure> {
         offer_blank(request, slot);
     } else {
         let made = tree::with(request, |session, services| {
-            // The page that tells of it could not have the session either: it is shown what is stored.
             let page = request.prev().is_some() && session.was_refused();
-            session.open(services, if page { Access::Read } else { Access::Write })?;
+            match session.open(services, Access::Write) {
+                // The page that tells of it cannot have the session either: it is shown what is stored.
+                Err(SessionError::Lease(_)) if page => {
+                    session.open(services, Access::Read)?;
+                    slot.shown.set(true);
+                }
+                opened => opened?,
+            }
+            session.is_handed_over();
             Ok(of(session, services))
         })?;
         match notes.has(is_ours) {
@@ -114,6 +121,12 @@ pub fn look(request: Request<'_>) -> Result<Applied, Failure> {
         slot.offered_as.set(Some(request.notes().mark()));
         return Ok(Applied::default());
     }
+    if slot.shown.get() {
+        // It was made of what others may have changed since.
+        refresh(request, Pending::Go);
+        report::dropped(request, "could not be had");
+        return Ok(Applied::default());
+    }
     let outcome = tree::with(request, |session, services| {
         let applied = match session.take(services) {
             // Who logs in begins another one.
@@ -129,7 +142,9 @@ pub fn look(request: Request<'_>) -> Result<Applied, Failure> {
         // Served without a session, as the place wants it; that has been logged.
         Err(SessionError::Absent) => return Ok(Applied::default()),
         Err(SessionError::Gone) => {
-            report::dropped(request);
+            report::dropped(request, "was ended meanwhile");
+            // Nor are the other handlers to go on with it.
+            refresh_all(request, Pending::Go);
             return Ok(Applied::default());
         }
         applied => applied.map_err(Failure::Session)?,

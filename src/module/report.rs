@@ -75,11 +75,11 @@ pub fn lost(request: Request<'_>, failure: &Failure) {
     self::failure(request, "committing a session", failure);
 }
 
-/// Logs and counts changes by notes to a session that has ended since its handler let it go.
-pub fn dropped(request: Request<'_>) {
+/// Logs and counts changes by notes to a session that is not there to be changed; `why` as "was ended".
+pub fn dropped(request: Request<'_>, why: &str) {
     count(Event::Dropped);
-    let text = "a session was ended meanwhile: what its handler wrote into notes was dropped";
-    line(request, Level::Notice, text);
+    let text = format!("a session {why}: what a handler wrote into notes was dropped");
+    line(request, Level::Notice, &text);
 }
 
 fn count(event: Event) {

@@ -70,6 +70,8 @@ pub struct Slot {
     pub named: Cell<bool>,
     /// Our filter was put into the record's chain.
     pub filtered: Cell<bool>,
+    /// Its handler was offered a snapshot of a session that the request could not have.
+    pub shown: Cell<bool>,
     /// An error took the place of its answer and has been sent.
     pub replaced: Cell<bool>,
     /// The request is over, or a fault ended its sessions.

@@ -1,6 +1,7 @@
 //! Looking at a session, and taking it.
 
 use super::*;
+use crate::steps::{Signals, answer};
 
 /// An answer that has begun, after `list`, and goes on with `more` behind the gate.
 #[track_caller]
@@ -150,26 +151,34 @@ fn a_session_with_a_new_id_is_found_after_a_look_and_gets_no_other() {
 #[test]
 fn a_session_that_ended_after_it_was_let_go_is_not_made_anew_unasked() {
     let server = probed().start();
-    let gate = Gate::of(&server);
-    let mut visitor = server.client();
-    ask(&mut visitor, "/p?set:a=1;set_user:ann");
-    for (lock, more) in [("", "set:b=1"), ("", "incr:b"), ("", "set_user:eve"), ("lock;", "lock")] {
-        let mut held = holder(
-            &server,
-            &mut visitor.clone(),
-            &format!("{lock}get:a;unlock"),
-            &gate,
-            &format!("{more};get:a"),
-        );
-        ask(&mut visitor, "/p?invalidate");
-        gate.open();
-        let mut body = Vec::new();
-        while held.chunk(&mut body).expect("a chunk") {}
-        let lines = String::from_utf8(body).expect("text");
-        let op = more.split(':').next().expect("an operation");
-        assert!(lines.ends_with(&format!("{op}=NOTFOUND\nget=NOTFOUND\n")), "{more}: {lines}");
-        assert_eq!(records(&server), 0, "{more}");
-        gate.close();
+    let signals = Signals::of(&server);
+    for (number, (lock, more)) in [
+        ("", "set:b=1"),
+        ("", "incr:b"),
+        ("", "set_user:eve"),
+        ("", "id;set:b=1"),
+        ("", "open:read;open:write"),
+        ("lock;", "lock"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut visitor = server.client();
         ask(&mut visitor, "/p?set:a=1;set_user:ann");
+        let (go, end) = (format!("go{number}"), format!("end{number}"));
+        let list = format!(
+            "{lock}get:a;unlock;{};{};{more};get:a;set:c=1;unset:c",
+            signals.give(&go),
+            signals.await_(&end)
+        );
+        let held = visitor.clone().open(&Request::get(&format!("/c?{list}")).close());
+        signals.wait(&go);
+        ask(&mut visitor, "/p?invalidate");
+        signals.raise(&end);
+        let said = answer(held).expect(200);
+        let op = more.rsplit(';').next().and_then(|op| op.split(':').next()).expect("an operation");
+        let wanted = format!("{op}=NOTFOUND\nget=NOTFOUND\nset=SUCCESS\nunset=SUCCESS\n");
+        assert!(said.text().ends_with(&wanted), "{more}: {}", said.text());
+        assert_eq!((records(&server), said.header("Set-Cookie")), (0, None), "{more}");
     }
 }

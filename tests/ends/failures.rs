@@ -295,7 +295,7 @@ fn a_request_waits_in_vain_once_and_its_error_page_is_shown_what_is_stored() {
         .conf("SessionLockTimeout 3s")
         .conf(
             "<Location \"/page\">\nSetHandler probe\n\
-             ErrorDocument 503 /p?note:session:a\n</Location>",
+             ErrorDocument 503 /p?note:session:a;setnote:session:a=9\n</Location>",
         )
         .start();
     server.expect_log("a request was refused its session");
@@ -318,4 +318,7 @@ fn a_request_waits_in_vain_once_and_its_error_page_is_shown_what_is_stored() {
         assert!((LIMIT..2 * LIMIT).contains(&waited), "{path}: {waited:?}");
     }
     gate.open();
+    // What the page made of the snapshot it was shown replaces nothing.
+    server.expect_log("could not be had: what a handler wrote into notes was dropped");
+    assert_eq!(ask(&mut visitor, "/p?get:a"), "get=SUCCESS 1");
 }

@@ -166,6 +166,27 @@ fn a_redirects_target_is_not_run_for_a_user_whose_session_has_ended_by_then() {
     server.expect_log("the session that let the user in has ended");
 }
 
+/// The page that a request leads to after it has logged its user out, or another one in, is not refused for that.
+#[test]
+fn a_request_that_changes_its_user_goes_on_for_the_new_one() {
+    let server = pages()
+        .conf(LOGIN)
+        .conf("<Location \"/in\">\nErrorDocument 404 /in?user\n</Location>")
+        .start();
+    for (ops, user) in [
+        ("invalidate;redirect:/in%3Fuser", "-"),
+        ("set_user:bob;redirect:/in%3Fuser", "bob"),
+        ("invalidate;return:404", "-"),
+        ("set_user:bob;return:404", "bob"),
+        ("set_user:bob;sub:/in%3Fuser", "bob"),
+    ] {
+        let mut client = visitor(&server);
+        run(&mut client, "set_user:ann");
+        let said = client.get(&format!("/in?{ops}")).text();
+        assert!(said.contains(&format!("user=SUCCESS {user}\n")), "{ops}: {said}");
+    }
+}
+
 #[test]
 fn authtype_session_without_the_engine_is_an_error_that_says_so() {
     let server = pages()

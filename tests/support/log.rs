@@ -72,7 +72,10 @@ fn level(line: &str) -> Option<&str> {
 #[track_caller]
 pub fn assert_no_secret(log: &str, secrets: &[&str]) {
     for (number, secret) in secrets.iter().enumerate() {
-        assert!(!secret.is_empty(), "secret {number} is empty: it would be found everywhere");
+        assert!(
+            secret.len() > 2,
+            "secret {number} is so short that names of folders have it by chance"
+        );
         let line = log.lines().position(|line| line.contains(secret));
         assert!(line.is_none(), "secret {number} is in line {line:?} of the error log");
     }

@@ -21,11 +21,8 @@ impl Session {
     ) -> Result<i64, SessionError> {
         self.may_write()?;
         let stored = |base: &Base| base.record.values.get(key) == self.view.values.get(key);
-        if let Some(base) = self.base.as_ref().filter(|base| stored(base)) {
-            let place = base.key;
-            if !self.is_held(services, place)? {
-                return self.add_stored(services, key, delta);
-            }
+        if self.base.as_ref().is_some_and(stored) && !self.is_exclusive(services)? {
+            return self.add_stored(services, key, delta);
         }
         let sum = sum(self.get(key), delta)?;
         self.put(key, sum.to_string().as_bytes())?;

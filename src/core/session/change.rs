@@ -41,6 +41,7 @@ impl Session {
         let old = self.view.user.as_deref().map_or(0, str::len);
         self.fits((bytes, keys), (bytes - old + user.map_or(0, str::len), keys))?;
         self.view.user = user.map(str::to_owned);
+        self.user_is_ours = true;
         // A form of before is not answered in another user's name.
         self.view.tokens.clear();
         Ok(())
@@ -131,6 +132,7 @@ impl Session {
             self.doomed = Some(Box::new(doomed));
         }
         self.start_anew(Reason::None);
+        self.user_is_ours = true;
         if keep_id {
             self.name = name;
         }

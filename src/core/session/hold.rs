@@ -10,13 +10,17 @@ use crate::core::config::Locking;
 use crate::core::lock::Wait;
 
 impl Session {
-    /// Opens the session for writing. [`SessionError::Gone`] if it was seen or made before, be it let go
-    /// meanwhile, and has ended since: what comes now is another one, which is not handed over unasked.
+    /// Opens the session for writing. [`SessionError::Gone`], once, if its handler has seen it, be it let go
+    /// meanwhile, and it has ended since: what comes now is another one, which is not handed over unasked.
     pub fn take(&mut self, services: &Services<'_>) -> Result<(), SessionError> {
-        let stored = self.is_stored();
         self.open(services, Access::Write)?;
-        let gone = stored && !self.is_stored() && self.phase != Phase::Absent;
-        if gone { Err(SessionError::Gone) } else { Ok(()) }
+        let lost = std::mem::take(&mut self.lost) && self.phase != Phase::Absent;
+        if lost { Err(SessionError::Gone) } else { Ok(()) }
+    }
+
+    /// A handler begins with the session as it is now: nothing that ended before is missed by it.
+    pub fn is_handed_over(&mut self) {
+        self.lost = false;
     }
 
     /// Takes the session for this request tree, in every locking mode but `read`. It is read anew
@@ -61,6 +65,7 @@ impl Session {
             if changed {
                 self.notices.push(Notice::ChangesDropped(key));
             }
+            self.lost = false;
             return Err(SessionError::Gone);
         }
         if let Some(before) = before {

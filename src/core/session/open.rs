@@ -106,7 +106,7 @@ impl Session {
         }
         self.touched.clear();
         self.locks = 0;
-        self.kept_view = false;
+        (self.kept_view, self.lost) = (false, false);
         if let Some(base) = &mut self.base {
             base.held = Default::default();
         }
@@ -145,6 +145,7 @@ impl Session {
             }
             Ok(other) => {
                 self.end_lease(services);
+                self.lost = self.kept_view || self.phase != Phase::Closed;
                 self.start_anew(other.err().map_or(Reason::Unknown, |miss| miss.reason));
                 Ok(())
             }
@@ -243,10 +244,16 @@ impl Session {
     }
 
     fn acquire(&mut self, services: &Services<'_>, key: &StoreKey) -> Result<Lease, SessionError> {
-        services.leases.acquire(key, &self.patience()).map_err(|cause| {
-            self.note_refusal(services, key, cause);
-            cause.into()
-        })
+        match services.leases.acquire(key, &self.patience()) {
+            Ok(lease) => {
+                self.refused = false;
+                Ok(lease)
+            }
+            Err(cause) => {
+                self.note_refusal(services, key, cause);
+                Err(cause.into())
+            }
+        }
     }
 
     /// How this request waits for a lease: `SessionLockTimeout` bounds the whole of it, its includes and the

@@ -127,8 +127,12 @@ pub struct Session {
     /// Keys that this request set or removed since the base was read.
     pub(super) touched: Touched,
     pub(super) regenerate: bool,
-    /// It could not be had in time once: nothing in this request waits for it again.
+    /// It could not be had when it was asked for last: nothing in this request waits for it again.
     pub(super) refused: bool,
+    /// It ended while its handler had seen it, and nobody has been told.
+    pub(super) lost: bool,
+    /// This request has changed its user or ended it.
+    pub(super) user_is_ours: bool,
     /// Explicit locks that were not given back.
     pub(super) locks: u32,
     /// Its handler let it go, and `view` is what it looked like then.
@@ -188,6 +192,8 @@ impl Session {
             ended: false,
             fresh: true,
             refused: false,
+            lost: false,
+            user_is_ours: false,
             previous_visit: None,
             told_replaced: false,
             notices: Vec::new(),
@@ -225,9 +231,14 @@ impl Session {
         self.lease.is_some()
     }
 
-    /// Whether this request could not have it in time.
+    /// Whether this request could not have it when it asked for it last.
     pub fn was_refused(&self) -> bool {
         self.refused
+    }
+
+    /// Whether its user is what this request made of it: it has logged somebody in or out, or ended it.
+    pub fn user_is_ours(&self) -> bool {
+        self.user_is_ours
     }
 
     /// Whether it is made by this request, not found.
@@ -334,6 +345,7 @@ impl Session {
             self.has_cookie |= candidate.source == Source::Cookie;
         }
         self.fresh = false;
+        self.lost = false;
         self.reason = Reason::None;
         self.base = Some(base);
     }

@@ -3,7 +3,7 @@
 use std::ffi::c_int;
 
 use super::status::{CODES, call, code};
-use super::{change, with};
+use super::{change, told, with};
 use crate::core::session::{Access, Services, Session, SessionError};
 use crate::httpd::sys::{SESSION_STORE_READ, SESSION_STORE_WRITE, apr_status_t, request_rec};
 use crate::module::notes::{self, Pending};
@@ -31,7 +31,7 @@ pub unsafe extern "C" fn session_store_open(r: *mut request_rec, mode: c_int) ->
         if let (Ok(()), Some(anchor)) = (&opened, tree::slot(request.anchor())) {
             anchor.looking.set(access == Access::Read);
         }
-        opened.map_err(|failure| code(request, &failure))
+        told(request, opened)
     })
 }
 
@@ -126,7 +126,7 @@ fn change_unopened(
     body: impl FnOnce(&mut Session, &Services<'_>) -> Result<(), SessionError>,
 ) -> apr_status_t {
     call(r, |request| {
-        let outcome = tree::with(request, body).map_err(|failure| code(request, &failure));
+        let outcome = told(request, tree::with(request, body));
         if outcome.is_ok() {
             notes::refresh_all(request, Pending::Stay);
         }

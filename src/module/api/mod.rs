@@ -20,7 +20,7 @@ pub use self::register::register;
 use self::status::{CODES, call, code};
 pub use self::values::*;
 use super::notes::{self, Pending};
-use super::tree;
+use super::tree::{self, Failure};
 use crate::core::session::values::Key;
 use crate::core::session::{Services, Session, SessionError};
 use crate::httpd::request::Request;
@@ -51,7 +51,7 @@ fn with<T>(
         }
         body(session, services)
     });
-    outcome.map_err(|failure| code(request, &failure))
+    told(request, outcome)
 }
 
 /// As [`with`], for what only reads: a session that its handler let go is shown as it was then.
@@ -66,6 +66,14 @@ fn look<T>(
         }
         body(session, services)
     });
+    told(request, outcome)
+}
+
+/// The status for a caller. Handlers that run do not go on with notes of a session that has ended.
+fn told<T>(request: Request<'_>, outcome: Result<T, Failure>) -> Result<T, apr_status_t> {
+    if matches!(outcome, Err(Failure::Session(SessionError::Gone))) {
+        notes::refresh_all(request, Pending::Go);
+    }
     outcome.map_err(|failure| code(request, &failure))
 }
 

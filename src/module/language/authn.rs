@@ -51,7 +51,18 @@ pub fn confirm(request: Request<'_>) -> Result<(), Failure> {
         return Ok(());
     }
     let same = tree::with(request, |session, _| {
-        if session.user().map(str::as_bytes) == user { Ok(()) } else { Err(SessionError::Gone) }
+        if session.user().map(str::as_bytes) == user {
+            return Ok(());
+        }
+        if !session.user_is_ours() {
+            return Err(SessionError::Gone);
+        }
+        // A record around this one has logged somebody in or out: this one is for whoever that is.
+        match session.user() {
+            Some(user) => request.set_user(request.pool().bytes(user.as_bytes()), BY),
+            None => request.forget_user(),
+        }
+        Ok(())
     });
     match same {
         Err(Failure::Session(SessionError::Gone)) => {

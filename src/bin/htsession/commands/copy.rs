@@ -88,14 +88,19 @@ fn put(to: &dyn Store, entry: &Entry, record: &Record, replace: bool) -> Result<
     match to.create(&entry.key, record) {
         Err(StoreError::Exists) if replace => {
             let before = match to.load(&entry.key) {
-                // Nothing that anybody could want back.
-                Err(StoreError::Corrupt) => None,
+                // Nothing that could be put back.
+                Err(StoreError::Corrupt | StoreError::Newer(_)) => None,
                 before => before?,
             };
             to.delete(&entry.key, None)?;
             to.create(&entry.key, record).or_else(|cause| {
                 // What does not fit replaces nothing.
-                before.map_or(Ok(()), |before| to.create(&entry.key, &before.record))?;
+                if let Some(before) = before {
+                    to.create(&entry.key, &before.record).map_err(|worse| {
+                        let both = std::io::Error::other(format!("{worse}, after {cause}"));
+                        StoreError::io("putting back a session that was to be replaced")(both)
+                    })?;
+                }
                 Err(cause)
             })
         }

@@ -147,10 +147,20 @@ fn what_was_let_go_can_be_looked_at_and_is_taken_again_to_be_changed() {
 
 #[test]
 fn sums_of_parallel_requests_are_all_counted() {
-    for locking in [Locking::Commit, Locking::Off] {
+    for (locking, lock) in [
+        (Locking::Commit, false),
+        (Locking::Off, false),
+        (Locking::Commit, true),
+        (Locking::Off, true),
+    ] {
         let mut browser = counting(locking);
+        // The server knows of places that take no lease.
+        browser.rules.shared_writes = true;
         let world = browser.world.clone();
         let (mut first, mut second) = (browser.open(), browser.open());
+        if lock {
+            first.lock(&world.services(), false).unwrap();
+        }
         assert_eq!(first.add(&world.services(), &key("n"), 10).unwrap(), 11);
         assert_eq!(second.add(&world.services(), &key("n"), 100).unwrap(), 111);
         first.set(&key("a"), b"mine").unwrap();
