@@ -94,6 +94,8 @@ impl Session {
         let lease = self.lease.take();
         let again = self.reenter(services, false);
         self.lease = lease;
+        // Who asks for it sees what there is.
+        self.lost = false;
         again
     }
 

@@ -137,7 +137,7 @@ impl Session {
         let held = Held::default();
         self.base = Some(Base { key, record, held, alias: false, stale: false });
         self.regenerate = false;
-        self.ended = false;
+        (self.ended, self.lost) = (false, false);
         self.touched.clear();
         if self.lease.as_ref().is_none_or(|holding| holding.key != key) {
             self.end_lease(services);

@@ -82,6 +82,7 @@ fn keep(
         return Ok(None);
     }
     session.open(services, Access::Write)?;
+    session.is_handed_over();
     let gone = was_stored && !session.is_stored() && !save.logs_in();
     let kept = match gone {
         true => Err(SessionError::Gone),

@@ -349,3 +349,29 @@ fn a_number_that_was_set_is_no_sum() {
         assert_eq!(browser.value("n").as_deref(), Some("6"), "{set_first}");
     }
 }
+
+#[test]
+fn who_reads_again_or_begins_another_session_is_told_of_the_end_once() {
+    for makes_another in [false, true] {
+        let browser = browser(&[], Locking::Commit);
+        let services = browser.world.clone();
+        let mut session = browser.open();
+        browser.clone().visit(|session| session.invalidate().unwrap());
+        session.reload(&services.services()).unwrap();
+        assert!(session.is_new());
+        if makes_another {
+            session.set(&key("b"), b"1").unwrap();
+            session.commit(&services.services(), MORE).unwrap();
+        }
+        assert!(session.take(&services.services()).is_ok());
+    }
+    // One who has let it go and looks before taking it is told as well.
+    let browser = browser(&[], Locking::Request);
+    let services = browser.world.clone();
+    let mut session = browser.open();
+    session.let_go(&services.services());
+    browser.clone().visit(|session| session.invalidate().unwrap());
+    session.open(&services.services(), Access::Read).unwrap();
+    assert!(matches!(session.take(&services.services()), Err(SessionError::Gone)));
+    assert!(session.take(&services.services()).is_ok());
+}
