@@ -5,6 +5,7 @@ use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::support::http2::Connection;
@@ -123,6 +124,15 @@ impl Signals {
         let wire = client.open(&Request::get(&format!("/probe?{ops}")));
         self.wait(held);
         wire
+    }
+}
+
+/// Raises a flag when it is dropped: threads that work until then end where the test fails meanwhile, too.
+pub struct Raised<'a>(pub &'a AtomicBool);
+
+impl Drop for Raised<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::{KINDS, LIBRARIES, on, start};
 use crate::mpm_tests;
-use crate::steps::{ask, count, run, visitor};
+use crate::steps::{Raised, ask, count, run, visitor};
 use crate::support::{Mpm, Server, inspect, parallel, wait_value};
 
 /// Longer than anybody waits for a mutex.
@@ -108,6 +108,7 @@ fn lmdb_loses_nothing_that_was_answered_when_children_are_killed_under_load() {
     let answered: Vec<AtomicU32> = clients.iter().map(|_| AtomicU32::new(0)).collect();
     let asked: Vec<AtomicU32> = clients.iter().map(|_| AtomicU32::new(0)).collect();
     thread::scope(|scope| {
+        let _stopped = Raised(&stop);
         for (at, client) in clients.iter().enumerate() {
             let (stop, answered, asked) = (&stop, &answered[at], &asked[at]);
             scope.spawn(move || {
@@ -162,6 +163,7 @@ fn a_stopped_child_stops_nobody_for_ever() {
     let mut answers = Vec::new();
     let begun = Instant::now();
     thread::scope(|scope| {
+        let _stopped = Raised(&stop);
         for writer in &writers {
             scope.spawn(|| {
                 let mut writer = writer.clone().timeout(2 * PATIENCE);
