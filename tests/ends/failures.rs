@@ -28,6 +28,14 @@ impl Drop for Without {
     }
 }
 
+/// Lets no record be made until it is dropped, in the folders of earlier ones neither: which folder an id falls into is
+/// chance.
+fn without_new_records(server: &Server) -> Vec<Without> {
+    let folders = fs::read_dir(server.data_dir()).expect("reading the data folder").flatten();
+    let folders = folders.map(|entry| entry.path()).filter(|path| path.is_dir());
+    folders.chain([server.data_dir()]).map(|folder| Without::rights(&folder, 0o500)).collect()
+}
+
 /// Why tests that take rights away keep to one store: none but files can be told to read and not to write, or
 /// to make nothing new. Outages of a Redis and of a database are told of in `stores`; memory has none.
 const WHY: &str = "rights to its files are taken away";
@@ -65,7 +73,7 @@ fn a_session_that_cannot_be_made_is_a_503_without_a_cookie() {
     server.allow_log(LATE);
     for place in ["/p", "/c"] {
         let mut visitor = server.client();
-        let refused = Without::rights(&server.data_dir(), 0o500);
+        let refused = without_new_records(&server);
         let answer = visitor.get(&format!("{place}?set:a=secret-plan;write:200")).expect(503);
         assert_eq!(answer.set_cookies().len(), 0);
         assert!(!answer.text().contains("set="), "{}", answer.text());
@@ -196,7 +204,7 @@ fn an_answer_goes_out_with_its_session_unchanged_where_the_store_may_fail() {
         server.allow_log(LATE);
         for place in ["/p", "/c"] {
             let mut visitor = server.client();
-            let refused = Without::rights(&server.data_dir(), 0o500);
+            let refused = without_new_records(&server);
             let answer = visitor.get(&format!("{place}?set:a=1")).expect(200);
             assert_eq!((answer.text().as_str(), answer.set_cookies().len()), ("set=SUCCESS\n", 0));
             drop(refused);
@@ -243,7 +251,7 @@ fn whatever_the_answer_would_have_been_it_is_a_503_if_the_commit_fails_before_th
     server.expect_log("committing a session");
     server.expect_log("before the handler");
     server.allow_log(LATE);
-    let refused = Without::rights(&server.data_dir(), 0o500);
+    let refused = without_new_records(&server);
     for place in ["/p", "/c"] {
         for end in [
             "return:404",
