@@ -13,6 +13,29 @@ pub struct Table<'r> {
     request: PhantomData<&'r ()>,
 }
 
+/// Names that are looked for in a table.
+#[derive(Clone, Copy)]
+pub struct Names {
+    initial: u8,
+    is_one: fn(&[u8]) -> bool,
+}
+
+impl Names {
+    /// Those among the names beginning with this letter, given in lower case, of which `is_one` says so.
+    /// Others are passed over without being measured, which is most of the work where no name is one.
+    pub const fn beginning_with(initial: u8, is_one: fn(&[u8]) -> bool) -> Names {
+        Names { initial, is_one }
+    }
+
+    fn have(self, entry: &sys::apr_table_entry_t) -> bool {
+        // SAFETY: a name is null or a C string, which has at least its NUL.
+        let first = unsafe { entry.key.as_ref() };
+        first.is_some_and(|first| first.to_ne_bytes()[0].eq_ignore_ascii_case(&self.initial))
+            // SAFETY: as above; it lives as long as the table does unchanged.
+            && unsafe { bytes_of(entry.key) }.is_some_and(self.is_one)
+    }
+}
+
 impl<'r> Table<'r> {
     /// Wraps a table.
     ///
@@ -100,22 +123,35 @@ impl<'r> Table<'r> {
         unsafe { sys::apr_table_unset(self.raw, name.as_ptr()) }
     }
 
-    /// Removes the entries whose names are picked and gives them, in order. Their strings live as long
-    /// as the table's pool.
-    pub fn take(self, picked: impl Fn(&[u8]) -> bool) -> Vec<(&'r [u8], &'r [u8])> {
+    /// Removes the entries with these names and gives them, in order. Their strings live as long as the
+    /// table's pool.
+    pub fn take(self, names: Names) -> Vec<(&'r [u8], &'r [u8])> {
+        self.take_entries(|entry| names.have(entry))
+    }
+
+    /// The same with the names that are picked.
+    pub fn take_where(self, picked: impl Fn(&[u8]) -> bool) -> Vec<(&'r [u8], &'r [u8])> {
+        // SAFETY: a table's strings live as long as it does unchanged.
+        self.take_entries(|entry| unsafe { bytes_of(entry.key) }.is_some_and(&picked))
+    }
+
+    fn take_entries(
+        self,
+        picked: impl Fn(&sys::apr_table_entry_t) -> bool,
+    ) -> Vec<(&'r [u8], &'r [u8])> {
         let (mut taken, mut left) = (Vec::new(), Vec::new());
-        if !self.has(&picked) {
+        if !self.entries().iter().any(&picked) {
             return taken;
         }
         for entry in self.entries() {
+            if !picked(entry) {
+                left.push((entry.key, entry.val));
+                continue;
+            }
             // SAFETY: a table's strings live as long as its pool.
             let name = unsafe { bytes_of(entry.key) };
             // SAFETY: as above.
-            match name.zip(unsafe { bytes_of(entry.val) }) {
-                Some((name, value)) if picked(name) => taken.push((name, value)),
-                Some(_) => left.push((entry.key, entry.val)),
-                None => {}
-            }
+            taken.extend(name.zip(unsafe { bytes_of(entry.val) }));
         }
         // SAFETY: the table lives. Names are many at times: removing one by one would take long.
         unsafe { sys::apr_table_clear(self.raw) };
@@ -126,10 +162,9 @@ impl<'r> Table<'r> {
         taken
     }
 
-    /// Whether there is an entry whose name is picked.
-    pub fn has(self, picked: impl Fn(&[u8]) -> bool) -> bool {
-        // SAFETY: a table's strings live as long as it does unchanged.
-        self.entries().iter().any(|entry| unsafe { bytes_of(entry.key) }.is_some_and(&picked))
+    /// Whether there is an entry with one of these names.
+    pub fn has(self, names: Names) -> bool {
+        self.entries().iter().any(|entry| names.have(entry))
     }
 
     /// Whether there is no entry.

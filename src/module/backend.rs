@@ -3,13 +3,13 @@
 //! The session is taken before the backend is asked and let go when its head is there: a slow client
 //! never holds it.
 
+use super::OUR_HEADERS;
 use super::config::place_of;
 use super::handler::{self, Stage};
 use super::notes::{self, Pending};
 use super::report;
 use super::tree::{self, Failure, Slot};
 use crate::core::config::BackendHeaders;
-use crate::core::export::names::is_ours;
 use crate::core::export::orders::Orders;
 use crate::core::session::{Access, SessionError};
 use crate::httpd::log::Level;
@@ -43,12 +43,12 @@ pub fn await_head(request: Request<'_>, slot: &Slot) -> Result<(), Failure> {
 /// Removes every header of ours from the answer, whoever sent it: no client, cache or log sees it.
 pub fn strip(request: Request<'_>) -> Vec<(&[u8], &[u8])> {
     let tables = [request.trailers_out(), request.headers_out(), request.err_headers_out()];
-    if !tables.iter().any(|table| table.has(is_ours)) {
+    if !tables.iter().any(|table| table.has(OUR_HEADERS)) {
         return Vec::new();
     }
-    request.trailers_out().take(is_ours);
-    let mut taken = request.headers_out().take(is_ours);
-    taken.extend(request.err_headers_out().take(is_ours));
+    request.trailers_out().take(OUR_HEADERS);
+    let mut taken = request.headers_out().take(OUR_HEADERS);
+    taken.extend(request.err_headers_out().take(OUR_HEADERS));
     taken
 }
 

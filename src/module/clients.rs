@@ -3,9 +3,8 @@
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::veil;
+use super::{OUR_HEADERS, veil};
 use crate::core::export::client::connection_without_ours;
-use crate::core::export::names::is_ours;
 use crate::httpd::request::Request;
 
 /// The filter that sees trailers come; httpd keeps names in lower case.
@@ -44,7 +43,7 @@ pub fn created(request: Request<'_>) {
 
 fn clean(request: Request<'_>) {
     let headers = request.headers_in();
-    headers.take(is_ours);
+    headers.take(OUR_HEADERS);
     let left = headers.get(c"Connection").and_then(connection_without_ours);
     match left {
         None => {}
@@ -69,8 +68,8 @@ pub fn expect_trailers(request: Request<'_>) {
 /// Trailers have come, after everything else of the request.
 pub fn clean_trailers(request: Request<'_>) {
     if !request.trailers_in().is_empty() {
-        request.trailers_in().take(is_ours);
+        request.trailers_in().take(OUR_HEADERS);
         // `MergeTrailers` puts them among the headers.
-        request.headers_in().take(is_ours);
+        request.headers_in().take(OUR_HEADERS);
     }
 }

@@ -4,6 +4,7 @@ use std::ffi::CStr;
 
 use super::config::place_of;
 use super::handler::{self, Stage};
+use super::tree::Slot;
 use super::{answer, backend, bridge, notes, raw, report, tree, veil};
 use crate::httpd::guard::trip;
 use crate::httpd::request::Request;
@@ -24,9 +25,10 @@ pub enum Verdict {
 /// Puts the filter into the chain of a record that may have to do with a session, and notes whether its
 /// handler was named: right behind this hook httpd falls back to the content type.
 pub fn insert(request: Request<'_>) {
-    let known = tree::slot(request.anchor()).is_some();
-    if tree::is_closed(request) || (!known && !place_of(request).engine()) {
-        return;
+    match tree::slot(request.anchor()) {
+        Some(anchor) if anchor.closed.get() => return,
+        None if !place_of(request).engine() => return,
+        _ => {}
     }
     let Some(slot) = tree::slot_or_make(request) else { return };
     if !slot.wrapped.get() {
@@ -36,26 +38,35 @@ pub fn insert(request: Request<'_>) {
         if place_of(request).engine() && !request.has_output_filter(PART) {
             request.add_output_filter(PART);
         }
-    } else if !request.has_answer_filter() {
+    } else if is_first(request, slot) || !request.has_answer_filter() {
         request.add_answer_filter();
         slot.filtered.set(true);
     }
 }
 
+/// Whether nobody can have put the filter there before: an error page has the chain of its record anew, and a
+/// redirect that of the record before it.
+fn is_first(request: Request<'_>, slot: &Slot) -> bool {
+    !slot.filtered.get() && request.prev().is_none()
+}
+
 /// Called with each brigade that holds data, a flush or the end.
 pub fn output(request: Request<'_>) -> Verdict {
-    if tree::is_closed(request) {
+    let Some(slot) = tree::slot(request.anchor()) else { return Verdict::PassAndLeave };
+    if slot.closed.get() {
         backend::strip(request);
         return Verdict::PassAndLeave;
     }
     trip(request, "filter");
-    let Some(slot) = tree::slot(request.anchor()) else { return Verdict::PassAndLeave };
     let (nothing, head_sent) = match slot.tree.try_borrow() {
         Ok(tree) => (tree.has_no_part(), tree.head_sent),
         Err(_) => return Verdict::Pass,
     };
-    let running = tree::slot(request).is_some_and(|slot| slot.running.get());
-    veil::lift_headers(request);
+    let own = tree::slot(request);
+    let running = own.is_some_and(|own| own.running.get());
+    if let Some(own) = own {
+        veil::lift_headers(request, own);
+    }
     if nothing && !running {
         backend::strip(request);
         return Verdict::PassAndLeave;

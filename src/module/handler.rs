@@ -31,14 +31,18 @@ pub struct Stage {
 
 /// Runs a record's handler with what the session needs around it.
 pub fn handle(request: Request<'_>) -> i32 {
-    let engine = place_of(request).engine();
-    if !engine && tree::slot(request.anchor()).is_none() {
+    if tree::slot(request).is_some_and(|slot| slot.wrapped.get()) {
+        // Called from inside: the others are next.
         return DECLINED;
+    }
+    let engine = place_of(request).engine();
+    match tree::slot(request.anchor()) {
+        Some(anchor) if anchor.closed.get() => return DECLINED,
+        None if !engine => return DECLINED,
+        _ => {}
     }
     let Some(slot) = tree::slot_or_make(request) else { return DECLINED };
-    if tree::is_closed(request) || slot.wrapped.replace(true) {
-        return DECLINED;
-    }
+    slot.wrapped.set(true);
     trip(request, "handler");
     let kind = match before(request, slot, engine) {
         Ok(kind) => kind,
@@ -51,7 +55,7 @@ pub fn handle(request: Request<'_>) -> i32 {
         raw::leave(request, watched);
     }
     slot.running.set(false);
-    veil::lift(request);
+    veil::lift(request, slot);
     match after(request, slot, result) {
         // Its handler tells of an error that it could not send: another one was.
         Ok(()) if slot.replaced.get() => OK,
@@ -137,11 +141,13 @@ fn enter_inner(request: Request<'_>) -> Result<(), Failure> {
 }
 
 fn after(request: Request<'_>, slot: &Slot, result: i32) -> Result<(), Failure> {
-    if tree::is_closed(request) {
+    let anchor = tree::slot(request.anchor());
+    if anchor.is_some_and(|anchor| anchor.closed.get()) {
         // A fault was caught while the handler ran; what it wanted kept is lost.
         return Err(Failure::Phase);
     }
-    if request.main().is_none() && has_no_part(request) && slot.awaited.get().is_none() {
+    let untouched = anchor.is_some_and(|anchor| anchor.tree.borrow().has_no_part());
+    if untouched && request.main().is_none() && slot.awaited.get().is_none() {
         // Nobody asked for the session. Headers of ours are the filter's to remove, if it is still there.
         if !slot.filtered.get() || !request.has_answer_filter() {
             backend::strip(request);
@@ -231,10 +237,6 @@ fn in_tree<T>(request: Request<'_>, body: impl FnOnce(&mut Tree, &Services<'_>) 
     }
     let services = process::get()?.services();
     Some(body(&mut tree, &services))
-}
-
-fn has_no_part(request: Request<'_>) -> bool {
-    tree::slot(request.anchor()).is_some_and(|slot| slot.tree.borrow().has_no_part())
 }
 
 fn head_passed(request: Request<'_>) -> bool {

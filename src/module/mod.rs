@@ -28,7 +28,12 @@ mod veil;
 use std::ffi::c_int;
 use std::ptr::null_mut;
 
+use crate::core::export::names;
 use crate::httpd::sys;
+use crate::httpd::table::Names;
+
+/// Headers of ours, in what clients send and backends answer.
+const OUR_HEADERS: Names = Names::beginning_with(b'x', names::is_ours);
 
 /// The record that `LoadModule session_store_module` looks for. It is a Rust static because the linker
 /// keeps symbols of C objects out of a Rust library's export list. httpd fills in index and links.

@@ -12,6 +12,10 @@ use crate::core::session::notes::{
 use crate::core::session::values::Key;
 use crate::core::session::{Access, Services, Session, SessionError};
 use crate::httpd::request::Request;
+use crate::httpd::table::Names;
+
+/// Notes of ours.
+const OURS: Names = Names::beginning_with(b's', is_ours);
 
 /// Opens the session for writing and offers it to the record's handler.
 pub fn offer(request: Request<'_>, slot: &Slot) -> Result<(), Failure> {
@@ -32,7 +36,7 @@ pub fn offer(request: Request<'_>, slot: &Slot) -> Result<(), Failure> {
             session.is_handed_over();
             Ok(of(session, services))
         })?;
-        match notes.has(is_ours) {
+        match notes.has(OURS) {
             true => write(request, &made),
             false => notes.add_all(made.text(), made.places()),
         }
@@ -49,7 +53,7 @@ pub fn offer(request: Request<'_>, slot: &Slot) -> Result<(), Failure> {
 fn offer_blank(request: Request<'_>, slot: &Slot) {
     let (notes, timeout) = (request.notes(), place_of(request).timeout());
     slot.blank.set(Some(timeout));
-    if notes.has(is_ours) {
+    if notes.has(OURS) {
         made(slot).iter().for_each(|offer| write(request, offer));
         return;
     }

@@ -2,13 +2,14 @@
 //! request's headers, and not the cookie. It lies over the record while the handler runs only, so that
 //! no log, cache, subrequest or redirect sees what is under it otherwise.
 
+use super::OUR_HEADERS;
 use super::config::place_of;
 use super::kind::Kind;
 use super::report;
 use super::tree::{self, Failure, Slot};
 use crate::core::config::{Keys, Place};
 use crate::core::cookie::without;
-use crate::core::export::names::{Variable, is_ours, is_redirected, variable};
+use crate::core::export::names::{Variable, is_redirected, variable};
 use crate::core::export::out::{Exported, Facts, Form};
 use crate::core::session::{Access, Session};
 use crate::httpd::log::Level;
@@ -92,13 +93,13 @@ pub fn draw(request: Request<'_>, slot: &Slot, kind: Kind, shown: &Shown) {
     let mut veil = slot.veil.borrow_mut();
     if let Some(exported) = &shown.headers {
         // Trailers may have come meanwhile.
-        request.headers_in().take(is_ours);
+        request.headers_in().take(OUR_HEADERS);
         exported.iter().for_each(|(name, value)| request.headers_in().add(name, value));
         veil.headers = true;
     }
     if let Some(exported) = &shown.environment {
         let environment = request.environment();
-        environment.take(|name| variable(name) == Variable::Ours);
+        environment.take_where(|name| variable(name) == Variable::Ours);
         exported.iter().for_each(|(name, value)| environment.add(name, value));
         veil.environment = true;
     }
@@ -120,7 +121,7 @@ fn hide(request: Request<'_>, name: &str, veil: &mut Veil) {
         }
     }
     // What a record around this one was told is copied into a subrequest's and a redirect's.
-    for (variable, sent) in environment.take(|name| variable(name) == Variable::Cookies) {
+    for (variable, sent) in environment.take_where(|name| variable(name) == Variable::Cookies) {
         let left = without(sent, name).unwrap_or_else(|| sent.to_vec());
         if !left.is_empty() {
             environment.add_bytes(variable, &left);
@@ -134,8 +135,7 @@ pub fn hidden_cookies(request: Request<'_>) -> Option<Vec<u8>> {
 }
 
 /// Takes the veil off the request's headers: the backend has them, and caches are next.
-pub fn lift_headers(request: Request<'_>) {
-    let Some(slot) = tree::slot(request) else { return };
+pub fn lift_headers(request: Request<'_>, slot: &Slot) {
     let mut veil = slot.veil.borrow_mut();
     if veil.headers || veil.cookie.is_some() {
         uncover(request, &veil);
@@ -144,17 +144,16 @@ pub fn lift_headers(request: Request<'_>) {
 }
 
 /// The handler has returned.
-pub fn lift(request: Request<'_>) {
-    lift_headers(request);
-    let Some(slot) = tree::slot(request) else { return };
+pub fn lift(request: Request<'_>, slot: &Slot) {
+    lift_headers(request, slot);
     if std::mem::take(&mut slot.veil.borrow_mut().environment) {
-        request.environment().take(|name| variable(name) == Variable::Ours);
+        request.environment().take_where(|name| variable(name) == Variable::Ours);
     }
 }
 
 fn uncover(request: Request<'_>, veil: &Veil) {
     if veil.headers {
-        request.headers_in().take(is_ours);
+        request.headers_in().take(OUR_HEADERS);
     }
     if let Some(sent) = &veil.cookie {
         request.headers_in().set("Cookie", sent);
@@ -167,7 +166,7 @@ pub fn uncover_part(request: Request<'_>) {
     let veil = slot.veil.borrow();
     uncover(request, &veil);
     if veil.environment || veil.headers {
-        request.environment().take(|name| variable(name) == Variable::Ours);
+        request.environment().take_where(|name| variable(name) == Variable::Ours);
     }
 }
 
@@ -175,6 +174,10 @@ pub fn uncover_part(request: Request<'_>) {
 /// with them.
 pub fn uncover_redirect(request: Request<'_>) {
     let Some(before) = request.prev() else { return };
-    lift_headers(before);
-    request.environment().take(|name| is_redirected(name) && variable(name) == Variable::Ours);
+    if let Some(slot) = tree::slot(before) {
+        lift_headers(before, slot);
+    }
+    request
+        .environment()
+        .take_where(|name| is_redirected(name) && variable(name) == Variable::Ours);
 }
